@@ -1,0 +1,103 @@
+"""What the class ids of a data set or a model mean: names, colours, void."""
+
+import dataclasses
+from collections.abc import Sequence
+
+Color = tuple[int, int, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class Labels:
+    """The classes of a data set.
+
+    Args:
+        names: One name per class; the id is the position.
+        colors: One RGB colour per class, 0 to 255.
+        ignore_class: The id in masks of pixels that belong to no class (void).
+
+    Raises:
+        ValueError: If names and colours differ in number, a name comes twice,
+            or `ignore_class` is the id of a class.
+    """
+
+    names: tuple[str, ...]
+    colors: tuple[Color, ...]
+    ignore_class: int = 255
+
+    def __post_init__(self):
+        """Checks the rules of the class docstring."""
+        if len(self.names) != len(self.colors):
+            raise ValueError(
+                "Every class must have one name and one colour. Received: "
+                f"{len(self.names)} names and {len(self.colors)} colours."
+            )
+        if len(set(self.names)) != len(self.names):
+            raise ValueError(f"Class names must differ. Received: {self.names}.")
+        if 0 <= self.ignore_class < len(self.names):
+            raise ValueError(
+                f"`ignore_class` must not be the id of a class, 0 to "
+                f"{len(self.names) - 1}. Received: {self.ignore_class}."
+            )
+
+    @property
+    def num_classes(self) -> int:
+        """The number of classes; void does not count."""
+        return len(self.names)
+
+    @classmethod
+    def numbered(cls, num_classes: int, ignore_class: int = 255) -> "Labels":
+        """Returns classes called `class_0`, `class_1`, ... in default colours."""
+        names = tuple(f"class_{i}" for i in range(num_classes))
+        return cls(names, default_colors(num_classes), ignore_class)
+
+    @classmethod
+    def named(cls, names: Sequence[str], ignore_class: int = 255) -> "Labels":
+        """Returns the given classes in default colours."""
+        return cls(tuple(names), default_colors(len(names)), ignore_class)
+
+    def to_dict(self) -> dict:
+        """Returns a dictionary that JSON can hold; `from_dict` reads it."""
+        return {
+            "classes": [
+                {"id": i, "name": name, "color": list(color)}
+                for i, (name, color) in enumerate(
+                    zip(self.names, self.colors, strict=True)
+                )
+            ],
+            "ignore_class": self.ignore_class,
+        }
+
+    @classmethod
+    def from_dict(cls, data: dict) -> "Labels":
+        """Returns the classes that `to_dict` wrote."""
+        classes = sorted(data["classes"], key=lambda entry: entry["id"])
+        return cls(
+            tuple(entry["name"] for entry in classes),
+            tuple((r, g, b) for r, g, b in (entry["color"] for entry in classes)),
+            data["ignore_class"],
+        )
+
+
+def default_colors(num_classes: int) -> tuple[Color, ...]:
+    """Returns the PASCAL VOC colour map: class 0 black, then far-apart colours.
+
+    The bits of the id, lowest first, go in turn to red, green and blue, highest
+    bit of the colour first (the development kit of PASCAL VOC 2012).
+
+    Args:
+        num_classes: How many colours.
+
+    Example:
+    >>> default_colors(4)
+    ((0, 0, 0), (128, 0, 0), (0, 128, 0), (128, 128, 0))
+    """
+    colors = []
+    for identity in range(num_classes):
+        channels = [0, 0, 0]
+        for bit in range(8):
+            for channel in range(3):
+                channels[channel] |= ((identity >> (3 * bit + channel)) & 1) << (
+                    7 - bit
+                )
+        colors.append((channels[0], channels[1], channels[2]))
+    return tuple(colors)

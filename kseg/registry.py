@@ -1,0 +1,68 @@
+"""One dictionary from a network's name to the function that builds it."""
+
+import difflib
+from collections.abc import Callable
+
+import keras
+
+_NETWORKS: dict[str, Callable[..., keras.Model]] = {}
+
+
+def register(name: str) -> Callable[[Callable[..., keras.Model]], Callable]:
+    """Registers the decorated builder under `name`.
+
+    Args:
+        name: The name that `build` will know; also the name of the model.
+
+    Returns:
+        A decorator that returns the function unchanged.
+
+    Raises:
+        ValueError: If `name` is taken.
+    """
+
+    def decorator(builder):
+        if name in _NETWORKS:
+            raise ValueError(
+                f"A network's name must be new. Received: {name!r}, which is "
+                f"{_NETWORKS[name].__module__}.{_NETWORKS[name].__qualname__}."
+            )
+        _NETWORKS[name] = builder
+        return builder
+
+    return decorator
+
+
+def names() -> list[str]:
+    """Returns the names of all registered networks, sorted."""
+    return sorted(_NETWORKS)
+
+
+def builder(name: str) -> Callable[..., keras.Model]:
+    """Returns the function registered under `name`.
+
+    Args:
+        name: One of `names()`.
+
+    Raises:
+        ValueError: If `name` is unknown; the message lists the known names.
+    """
+    if name not in _NETWORKS:
+        raise ValueError(unknown("network", name, names()))
+    return _NETWORKS[name]
+
+
+def unknown(kind: str, name: object, known: list[str]) -> str:
+    """Words the error for a name that is not in a list.
+
+    Args:
+        kind: What the name is of, for the message: `"network"`.
+        name: What was received.
+        known: All names that would have been right.
+
+    Returns:
+        One sentence with the known names, what was received, and the nearest.
+    """
+    near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return f"The {kind} must be one of {known}. Received: {name!r}.{hint}"
