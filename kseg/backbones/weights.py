@@ -1,0 +1,234 @@
+"""Weights into networks: published ImageNet files, and checkpoints of kseg.
+
+The records say where a published file lies, how it is checked, what it was
+trained on and how its images were prepared.
+"""
+
+import dataclasses
+import logging
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+
+from kseg.download import cache_dir, fetch
+
+_log = logging.getLogger("kseg")
+_KERAS = "https://storage.googleapis.com/tensorflow/keras-applications"
+
+
+@dataclasses.dataclass(frozen=True)
+class WeightsRecord:
+    """A published weights file.
+
+    Args:
+        url: Where it lies.
+        digest: Its checksum as `"md5:..."`, or `None`: the publisher gives none.
+        licence: Under which terms.
+        score: What it reaches on ImageNet validation, top 1, single crop.
+        channels: Order of the image channels it was trained on.
+    """
+
+    url: str
+    digest: str | None
+    licence: str
+    score: float
+    channels: str
+
+    def path(self) -> Path:
+        """Returns where the local copy is kept."""
+        return cache_dir() / "weights" / self.url.rsplit("/", 1)[1]
+
+
+# Digests and addresses: keras/src/applications; scores: keras.io/api/applications.
+IMAGENET = {
+    "mobilenet_v2": WeightsRecord(
+        f"{_KERAS}/mobilenet_v2/mobilenet_v2_weights_tf_dim_ordering_tf_kernels"
+        "_1.0_224_no_top.h5",
+        None,
+        "Apache-2.0",
+        0.713,
+        "rgb",
+    ),
+    "resnet50": WeightsRecord(
+        f"{_KERAS}/resnet/resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        "md5:4d473c1dd8becc155b73f8504c6f6626",
+        "MIT",
+        0.749,
+        "bgr",
+    ),
+    "resnet101": WeightsRecord(
+        f"{_KERAS}/resnet/resnet101_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        "md5:88cf7a10940856eca736dc7b7e228a21",
+        "MIT",
+        0.764,
+        "bgr",
+    ),
+}
+
+
+def check_weights(weights: str | Path | None, backbone: str | None = None) -> None:
+    """Raises if `weights` is nothing that `load_weights` could load.
+
+    Args:
+        weights: `None`, `"imagenet"`, the path of a Keras `.h5` file of the
+            backbone, or the path of a `.keras` checkpoint of the network.
+        backbone: Name of the backbone, `None` for a network without one.
+
+    Raises:
+        ValueError: If it is something else, or ImageNet weights are not
+            published for the backbone.
+        FileNotFoundError: If the path does not exist.
+    """
+    if weights is None:
+        return
+    if weights == "imagenet":
+        if backbone not in IMAGENET:
+            raise ValueError(
+                "`weights='imagenet'` needs a backbone with published weights: "
+                f"{sorted(IMAGENET)}. Received: backbone={backbone!r}. Use "
+                "weights=None, or the path of a file."
+            )
+        return
+    if Path(weights).suffix not in (".h5", ".keras"):
+        raise ValueError(
+            "`weights` must be None, 'imagenet', the path of a Keras .h5 file of "
+            "the backbone, or the path of a .keras checkpoint of the network. "
+            f"Received: {str(weights)!r}."
+        )
+    if Path(weights).suffix == ".h5" and backbone is None:
+        raise ValueError(
+            "An .h5 file holds a backbone, and this network has none. Received: "
+            f"weights={str(weights)!r}. Use a .keras checkpoint."
+        )
+    if not Path(weights).exists():
+        raise FileNotFoundError(f"`weights` must exist. Received: {weights}.")
+
+
+def load_weights(
+    model: keras.Model,
+    weights: str | Path | None,
+    backbone: str | None = None,
+    features=None,
+) -> keras.Model:
+    """Fills a freshly built network.
+
+    Args:
+        model: The network.
+        weights: As in `check_weights`.
+        backbone: Name of the backbone, if the network has one.
+        features: The last feature map of the backbone; the layers up to it must
+            all be in an `.h5` file.
+
+    Returns:
+        `model`.
+
+    Raises:
+        ValueError: If a file lacks a layer, has one of another shape, or is a
+            checkpoint of another network.
+    """
+    check_weights(weights, backbone)
+    if weights is None:
+        return model
+    if weights == "imagenet":
+        record = IMAGENET[backbone]
+        weights = fetch(record.url, record.path(), record.digest)
+    if Path(weights).suffix == ".keras":
+        _copy_checkpoint(model, Path(weights))
+    else:
+        trunk = keras.Model(model.input, features)
+        flip = backbone in IMAGENET and IMAGENET[backbone].channels == "bgr"
+        _load_h5(trunk, Path(weights), flip)
+    return model
+
+
+def _copy_checkpoint(model: keras.Model, path: Path) -> None:
+    """Copies every layer from a checkpoint; another class count spares the head."""
+    source = keras.saving.load_model(path, compile=False)
+    there = {layer.name: layer for layer in source.layers if layer.weights}
+    here = {layer.name: layer for layer in model.layers if layer.weights}
+    if source.name != model.name or set(there) != set(here):
+        differing = sorted(set(there) ^ set(here))[:4]
+        raise ValueError(
+            f"A checkpoint must be of the same network: {model.name!r}, with the "
+            f"same backbone and options. Received: {path}, a {source.name!r}; "
+            f"layers that only one of them has: {differing}."
+        )
+    skipped = []
+    for name, layer in here.items():
+        shapes = [tuple(w.shape) for w in layer.weights]
+        found = [tuple(w.shape) for w in there[name].weights]
+        if shapes == found:
+            layer.set_weights(there[name].get_weights())
+        elif shapes[-1][-1] == model.output_shape[-1]:
+            skipped.append(f"{name}: {found[0]} in the file, {shapes[0]} here")
+        else:
+            raise ValueError(
+                f"A checkpoint must have the network's shapes. Received: {path}, "
+                f"whose layer {name!r} has {found} and not {shapes}."
+            )
+    if skipped:
+        _log.warning(
+            "%s: new weights for the head, whose class count differs: %s",
+            path,
+            "; ".join(skipped),
+        )
+
+
+def _load_h5(trunk: keras.Model, path: Path, flip_channels: bool) -> None:
+    """Loads a Keras `.h5` weights file into the layers of the same names.
+
+    A bias that a convolution here does not have goes into the moving mean of
+    the batch norm behind it: norm(x + b) with mean m is norm(x) with mean m - b.
+    """
+    arrays = _read_h5(path)
+    biases = {}
+    for layer in trunk.layers:
+        if not layer.weights:
+            continue
+        if layer.name not in arrays:
+            raise ValueError(
+                f"A backbone's file must hold every layer of it. Received: {path}, "
+                f"without {layer.name!r}."
+            )
+        found = arrays[layer.name]
+        if flip_channels and layer.name == "conv1_conv":
+            found["kernel"] = found["kernel"][:, :, ::-1]
+        if "bias" in found and len(layer.weights) == 1:
+            biases[layer.name.replace("_conv", "_bn")] = found.pop("bias")
+        if layer.name in biases:
+            found["moving_mean"] = found["moving_mean"] - biases[layer.name]
+        for variable in layer.weights:
+            key = "kernel" if "kernel" in variable.name else variable.name
+            value = found.get(key)
+            if value is None or value.shape != tuple(variable.shape):
+                raise ValueError(
+                    f"{path}: {layer.name!r} must have a {key!r} of shape "
+                    f"{tuple(variable.shape)}. Received: "
+                    f"{None if value is None else value.shape}."
+                )
+            variable.assign(value)
+
+
+def _read_h5(path: Path) -> dict[str, dict[str, np.ndarray]]:
+    """Reads a Keras weights file: layer name to variable name to float32 array."""
+    with h5py.File(path) as file:
+        root = file["model_weights"] if "model_weights" in file else file
+        layers = {}
+        for name in root.attrs.get("layer_names", ()):
+            name = name.decode() if isinstance(name, bytes) else name
+            group = root[name]
+            layers[name] = {}
+            for key in group.attrs["weight_names"]:
+                key = key.decode() if isinstance(key, bytes) else key
+                short = key.rsplit("/", 1)[-1].split(":")[0]
+                # "depthwise_kernel" is the only kernel of its layer.
+                short = "kernel" if "kernel" in short else short
+                layers[name][short] = np.asarray(group[key], "float32")
+    if not layers:
+        raise ValueError(
+            "A backbone's file must be a Keras .h5 weights file with layer names. "
+            f"Received: {path}."
+        )
+    return layers

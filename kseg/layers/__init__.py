@@ -1,0 +1,21 @@
+"""Blocks that two or more networks share; `keras.ops` only."""
+
+from kseg.layers.convolution import (
+    BatchNormalization,
+    conv_bn_relu,
+    fixed_padding,
+    separable_conv_bn_relu,
+)
+from kseg.layers.crop import CropLike
+from kseg.layers.dilation import stride_and_dilation
+from kseg.layers.resize import ResizeLike
+
+__all__ = [
+    "BatchNormalization",
+    "CropLike",
+    "ResizeLike",
+    "conv_bn_relu",
+    "fixed_padding",
+    "separable_conv_bn_relu",
+    "stride_and_dilation",
+]

@@ -1,0 +1,103 @@
+"""Convolution, batch normalisation and ReLU, in the orders that networks use."""
+
+import keras
+from keras import layers
+
+
+@keras.saving.register_keras_serializable(package="kseg")
+class BatchNormalization(layers.BatchNormalization):
+    """Keras's batch normalisation, over all replicas of the batch.
+
+    Keras offers `synchronized=True` on TensorFlow only, and a model saved so
+    does not load on another backend. Here it is always on where it exists (on
+    JAX a sharded batch is one batch anyway), so one replica and many train
+    alike and a saved model loads everywhere.
+
+    Args:
+        **kwargs: Arguments of `keras.layers.BatchNormalization`, without
+            `synchronized`.
+    """
+
+    def __init__(self, **kwargs):
+        """Turns synchronisation on where the backend has it."""
+        synchronized = keras.backend.backend() == "tensorflow"
+        super().__init__(synchronized=synchronized, **kwargs)
+
+    def get_config(self):
+        """Returns the arguments of the constructor."""
+        config = super().get_config()
+        config.pop("synchronized")
+        return config
+
+
+def conv_bn_relu(
+    x, filters: int, kernel_size: int, *, name: str, dilation_rate: int = 1
+):
+    """Applies a bias-free `same` convolution, batch normalisation and ReLU.
+
+    Args:
+        x: Tensor `(batch, height, width, channels)`.
+        filters: Channels of the result.
+        kernel_size: Side of the kernel in pixels.
+        name: Name of the convolution; `name_bn` and `name_relu` follow it.
+        dilation_rate: Distance between kernel taps in pixels.
+
+    Returns:
+        Tensor `(batch, height, width, filters)`.
+    """
+    x = layers.Conv2D(
+        filters,
+        kernel_size,
+        dilation_rate=dilation_rate,
+        padding="same",
+        use_bias=False,
+        kernel_initializer="he_normal",
+        name=name,
+    )(x)
+    x = BatchNormalization(epsilon=1e-5, name=f"{name}_bn")(x)
+    return layers.ReLU(name=f"{name}_relu")(x)
+
+
+def separable_conv_bn_relu(
+    x, filters: int, kernel_size: int, *, name: str, dilation_rate: int = 1
+):
+    """Applies a depthwise then a pointwise convolution, BN and ReLU after each.
+
+    Args:
+        x: Tensor `(batch, height, width, channels)`.
+        filters: Channels of the result.
+        kernel_size: Side of the depthwise kernel in pixels.
+        name: Prefix of the names of the six layers.
+        dilation_rate: Distance between depthwise kernel taps in pixels.
+
+    Returns:
+        Tensor `(batch, height, width, filters)`.
+    """
+    x = layers.DepthwiseConv2D(
+        kernel_size,
+        dilation_rate=dilation_rate,
+        padding="same",
+        use_bias=False,
+        depthwise_initializer="he_normal",
+        name=f"{name}_depthwise",
+    )(x)
+    x = BatchNormalization(epsilon=1e-5, name=f"{name}_depthwise_bn")(x)
+    x = layers.ReLU(name=f"{name}_depthwise_relu")(x)
+    return conv_bn_relu(x, filters, 1, name=f"{name}_pointwise")
+
+
+def fixed_padding(x, kernel_size: int, *, name: str):
+    """Pads so that a strided `valid` convolution is centred as in Caffe and slim.
+
+    Keras's `same` padding puts the odd pixel at the end where the size is even,
+    which moves a strided kernel by half a stride against these frameworks.
+
+    Args:
+        x: Tensor `(batch, height, width, channels)`.
+        kernel_size: Odd side of the kernel that follows, in pixels.
+        name: Name of the layer.
+
+    Returns:
+        Tensor with `kernel_size // 2` zeros added at every side.
+    """
+    return layers.ZeroPadding2D(kernel_size // 2, name=name)(x)

@@ -1,0 +1,50 @@
+"""Cropping of one tensor to the height and width of another."""
+
+import keras
+
+
+@keras.saving.register_keras_serializable(package="kseg")
+class CropLike(keras.layers.Layer):
+    """Crops `x` to the height and width of `reference`.
+
+    Args:
+        anchor: `"start"` keeps the top left part, which undoes the rows and
+            columns that `same` pooling of odd sizes added at the end;
+            `"centre"` keeps the middle, for `valid` convolutions.
+        **kwargs: `name` and `dtype` of `keras.layers.Layer`.
+
+    Raises:
+        ValueError: If `anchor` is neither.
+    """
+
+    def __init__(self, anchor: str = "start", **kwargs):
+        """Stores the anchor."""
+        super().__init__(**kwargs)
+        if anchor not in ("start", "centre"):
+            raise ValueError(
+                f"`anchor` must be 'start' or 'centre'. Received: {anchor!r}."
+            )
+        self.anchor = anchor
+
+    def call(self, x, reference):
+        """Crops.
+
+        Args:
+            x: Tensor `(batch, height, width, channels)`.
+            reference: Tensor that is nowhere larger than `x` in height and width.
+
+        Returns:
+            Tensor `(batch, new_height, new_width, channels)`.
+        """
+        have, want = keras.ops.shape(x), keras.ops.shape(reference)
+        top = (have[1] - want[1]) // 2 if self.anchor == "centre" else 0
+        left = (have[2] - want[2]) // 2 if self.anchor == "centre" else 0
+        return x[:, top : top + want[1], left : left + want[2], :]
+
+    def compute_output_shape(self, x_shape, reference_shape):
+        """Returns `x_shape` with the height and width of `reference_shape`."""
+        return (x_shape[0], reference_shape[1], reference_shape[2], x_shape[3])
+
+    def get_config(self):
+        """Returns the arguments of the constructor."""
+        return {**super().get_config(), "anchor": self.anchor}

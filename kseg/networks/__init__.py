@@ -1,0 +1,40 @@
+"""The networks, one paper a file; importing this package registers them."""
+
+import inspect
+
+from kseg.networks.deeplabv3plus import deeplabv3plus
+from kseg.networks.unet import unet
+from kseg.registry import builder, names, unknown
+
+__all__ = ["build", "deeplabv3plus", "names", "unet"]
+
+
+def build(name: str, **arguments):
+    """Builds a network by name.
+
+    Args:
+        name: One of `kseg.names()`.
+        **arguments: Arguments of the function of that name; they all have
+            defaults. Those that most networks share: `num_classes` (21),
+            `backbone`, `weights` (`None`, `"imagenet"` or a path) and
+            `input_shape` (`(None, None, 3)`).
+
+    Returns:
+        A `keras.Model` from images `(batch, height, width, 3)`, in the range 0
+        to 255, to float32 logits `(batch, height, width, num_classes)`.
+
+    Raises:
+        ValueError: If the network does not exist or does not take an argument;
+            the message lists those that are right.
+
+    Example:
+    >>> model = build("unet", num_classes=3, filters=4)
+    >>> model.output_shape
+    (None, None, None, 3)
+    """
+    function = builder(name)
+    known = list(inspect.signature(function).parameters)
+    for argument in arguments:
+        if argument not in known:
+            raise ValueError(unknown(f"argument of {name!r}", argument, known))
+    return function(**arguments)

@@ -1,0 +1,94 @@
+"""DeepLab v3+: atrous spatial pyramid pooling, and a decoder that sharpens it.
+
+Chen et al., "Encoder-Decoder with Atrous Separable Convolution for Semantic
+Image Segmentation", ECCV 2018, figure 2. https://arxiv.org/abs/1802.02611
+Departures: half-pixel resizing, where the authors' code aligns corners; batch
+norm momentum is Keras's 0.99, theirs .9997 is for runs of 30,000 steps; on
+MobileNetV2 the low-level features are the 24 channels that leave the stage of
+stride 4, as in the authors' zoo there is no decoder to copy.
+"""
+
+import keras
+from keras import layers
+
+from kseg import backbones
+from kseg.layers import ResizeLike, conv_bn_relu, separable_conv_bn_relu
+from kseg.registry import register
+
+# Section 4.1: the rates at output stride 16; at 8 they double.
+_RATES = (6, 12, 18)
+
+
+@register("deeplabv3plus")
+def deeplabv3plus(
+    num_classes: int = 21,
+    backbone: str = "mobilenet_v2",
+    weights: str | None = None,
+    input_shape: tuple[int | None, int | None, int] = (None, None, 3),
+    output_stride: int = 16,
+    separable: bool = True,
+    filters: int = 256,
+    low_level_filters: int = 48,
+    dropout: float = 0.1,
+) -> keras.Model:
+    """Builds DeepLab v3+.
+
+    Args:
+        num_classes: Number of classes: background counts, void does not.
+        backbone: `"mobilenet_v2"`, `"resnet50"`, `"resnet101"` or
+            `"xception65"`.
+        weights: `None`, `"imagenet"`, the path of a Keras `.h5` file of the
+            backbone, or the path of a `.keras` checkpoint of this network; the
+            head of another class count starts anew and a message says so.
+        input_shape: Height, width and 3 channels; `None` takes any size.
+        output_stride: 8 or 16: the stride of the backbone's last map.
+        separable: Whether the dilated and the decoder convolutions are
+            depthwise separable, as in the paper's final network, or plain.
+        filters: Channels of the pyramid and the decoder.
+        low_level_filters: Channels of the low-level features (table 1).
+        dropout: Rate in front of the classifier.
+
+    Returns:
+        A `keras.Model` from images `(batch, height, width, 3)`, in the range 0
+        to 255, to float32 logits `(batch, height, width, num_classes)`.
+
+    Raises:
+        ValueError: If `num_classes` is below 2, or another argument is not one
+            of those named.
+    """
+    if num_classes < 2:
+        raise ValueError(f"`num_classes` must be 2 or more. Received: {num_classes}.")
+    if output_stride not in (8, 16):
+        raise ValueError(f"`output_stride` must be 8 or 16. Received: {output_stride}.")
+    backbones.check_weights(weights, backbone)
+    conv = separable_conv_bn_relu if separable else conv_bn_relu
+
+    image = keras.Input(input_shape, name="image")
+    features = backbones.build(backbone, image, output_stride)
+
+    # Encoder: the pyramid over the last map.
+    x = features["c5"]
+    pyramid = [conv_bn_relu(x, filters, 1, name="aspp_1x1")]
+    for rate in _RATES:
+        rate = rate * 16 // output_stride
+        pyramid.append(
+            conv(x, filters, 3, dilation_rate=rate, name=f"aspp_rate{rate}")
+        )
+    pooled = layers.GlobalAveragePooling2D(keepdims=True, name="aspp_pool")(x)
+    pooled = conv_bn_relu(pooled, filters, 1, name="aspp_image")
+    pyramid.append(ResizeLike(name="aspp_image_resize")(pooled, x))
+    x = layers.Concatenate(name="aspp")(pyramid)
+    x = conv_bn_relu(x, filters, 1, name="aspp_fuse")
+
+    # Decoder: the low-level features beside the enlarged encoder output.
+    low = conv_bn_relu(features["c2"], low_level_filters, 1, name="low_level")
+    x = ResizeLike(name="encoder_resize")(x, low)
+    x = layers.Concatenate(name="decoder")([x, low])
+    x = conv(x, filters, 3, name="decoder_1")
+    x = conv(x, filters, 3, name="decoder_2")
+    x = layers.Dropout(dropout, name="dropout")(x)
+    x = layers.Conv2D(num_classes, 1, dtype="float32", name="classifier")(x)
+    logits = ResizeLike(dtype="float32", name="logits")(x, image)
+
+    model = keras.Model(image, logits, name="deeplabv3plus")
+    return backbones.load_weights(model, weights, backbone, features["c5"])
