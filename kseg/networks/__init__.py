@@ -6,7 +6,7 @@ from kseg.networks.deeplabv3plus import deeplabv3plus
 from kseg.networks.unet import unet
 from kseg.registry import builder, names, unknown
 
-__all__ = ["build", "deeplabv3plus", "names", "unet"]
+__all__ = ["build", "builder", "deeplabv3plus", "names", "unet"]
 
 
 def build(name: str, **arguments):

@@ -1,0 +1,178 @@
+"""Sources: images and masks by position, without reading them all."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from kseg.data.images import SUFFIXES, check_ids, read_image, read_mask
+from kseg.labels import Color, Labels
+
+
+class Source(Protocol):
+    """What feeds and evaluation read from: any random-access set of examples."""
+
+    labels: Labels
+
+    def __len__(self) -> int:
+        """Returns the number of examples."""
+        ...
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Returns an image, uint8 `(h, w, 3)`, and its mask of ids `(h, w)`."""
+        ...
+
+    def mask(self, index: int) -> np.ndarray:
+        """Returns the mask of an example, without reading its image."""
+        ...
+
+    def name(self, index: int) -> str:
+        """Returns what to call an example in messages and file names."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class FileSource:
+    """Pairs of image and mask files.
+
+    Args:
+        pairs: Paths of image and mask.
+        labels: The classes.
+        color_map: RGB colour to class id, for masks in colour.
+        values: Value in the mask files to class id.
+    """
+
+    pairs: Sequence[tuple[Path, Path]]
+    labels: Labels
+    color_map: Mapping[Color, int] | None = None
+    values: Mapping[int, int] | None = None
+
+    def __len__(self) -> int:
+        """Returns the number of pairs."""
+        return len(self.pairs)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Reads a pair.
+
+        Raises:
+            ValueError: If a file is broken, the mask holds no class ids, or the
+                two differ in size.
+        """
+        image_path, mask_path = self.pairs[index]
+        image = read_image(image_path)
+        mask = self.mask(index)
+        if image.shape[:2] != mask.shape:
+            raise ValueError(
+                "An image and its mask must have the same height and width. "
+                f"Received: {image_path} of {image.shape[:2]} and {mask_path} of "
+                f"{mask.shape}."
+            )
+        return image, mask
+
+    def mask(self, index: int) -> np.ndarray:
+        """Reads a mask alone."""
+        return read_mask(
+            self.pairs[index][1], self.labels, self.color_map, self.values
+        )
+
+    def name(self, index: int) -> str:
+        """Returns the image file's name without its ending."""
+        return self.pairs[index][0].stem
+
+
+@dataclasses.dataclass(frozen=True)
+class TfdsSource:
+    """A TFDS data set, read by random access.
+
+    Args:
+        examples: What `tfds.data_source` returns.
+        labels: The classes.
+        image_key: Feature that holds the image.
+        mask_key: Feature that holds the mask.
+        values: Value in the mask to class id.
+    """
+
+    examples: Sequence
+    labels: Labels
+    image_key: str = "image"
+    mask_key: str = "segmentation_mask"
+    values: Mapping[int, int] | None = None
+
+    def __len__(self) -> int:
+        """Returns the number of examples."""
+        return len(self.examples)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Reads an example.
+
+        Raises:
+            ValueError: If the mask holds no class ids.
+        """
+        example = self.examples[index]
+        ids = np.asarray(example[self.mask_key])
+        if ids.ndim == 3:
+            ids = ids[..., 0]
+        if self.values is not None:
+            table = np.arange(int(ids.max()) + 1)
+            for value, identity in self.values.items():
+                if value < len(table):
+                    table[value] = identity
+            ids = table[ids]
+        check_ids(ids, self.labels, self.name(index))
+        image = np.asarray(example[self.image_key])
+        if image.shape[-1] == 1:
+            image = np.repeat(image, 3, axis=-1)
+        return image, ids.astype(np.min_scalar_type(self.labels.ignore_class))
+
+    def mask(self, index: int) -> np.ndarray:
+        """Returns a mask alone."""
+        return self[index][1]
+
+    def name(self, index: int) -> str:
+        """Returns the position, six digits."""
+        return f"{index:06d}"
+
+
+def pair_files(images: Path, masks: Path) -> list[tuple[Path, Path]]:
+    """Pairs the pictures of two folders by the names without ending.
+
+    Args:
+        images: Folder of images, searched below too.
+        masks: Folder of masks.
+
+    Returns:
+        Pairs of paths, in the order of the names.
+
+    Raises:
+        FileNotFoundError: If a folder does not exist.
+        ValueError: If a folder is empty, or an image or a mask has no partner.
+    """
+    found = []
+    for folder in (images, masks):
+        if not folder.is_dir():
+            raise FileNotFoundError(f"A folder must exist. Received: {folder}.")
+        found.append(
+            {
+                str(path.relative_to(folder).with_suffix("")): path
+                for path in sorted(folder.rglob("*"))
+                if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+            }
+        )
+    by_image, by_mask = found
+    if not by_image and not by_mask:
+        raise ValueError(
+            f"A data set must have at least one pair. Received: {images} and "
+            f"{masks}, without a picture ({', '.join(SUFFIXES)})."
+        )
+    for lone, kind, other in (
+        (sorted(set(by_image) - set(by_mask)), "mask", masks),
+        (sorted(set(by_mask) - set(by_image)), "image", images),
+    ):
+        if lone:
+            raise ValueError(
+                f"Every picture must have a partner of the same name. Received: "
+                f"{len(lone)} without {kind} in {other}, such as {lone[:3]}."
+            )
+    return [(by_image[stem], by_mask[stem]) for stem in sorted(by_image)]

@@ -1,0 +1,69 @@
+"""How often classes occur, and the weights that balance them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import tqdm
+
+from kseg.data.sources import Source
+
+
+def class_frequencies(source: Source) -> np.ndarray:
+    """Counts pixels.
+
+    Args:
+        source: Where the masks are; all are read.
+
+    Returns:
+        int64 array `(2, num_classes)`: the pixels of each class, and all valid
+        pixels of the images that hold the class.
+    """
+    counts = np.zeros((2, source.labels.num_classes), np.int64)
+    for index in tqdm.trange(len(source), desc="class frequencies", leave=False):
+        mask = source.mask(index)
+        here = np.bincount(
+            mask[mask != source.labels.ignore_class],
+            minlength=source.labels.num_classes,
+        )
+        counts[0] += here
+        counts[1] += np.where(here > 0, here.sum(), 0)
+    return counts
+
+
+def class_weights(
+    source: Source, method: str | Sequence[float] = "none"
+) -> list[float] | None:
+    """Returns the factors for the loss of each class.
+
+    `"median_frequency"`: the frequency of a class is its pixels over all valid
+    pixels of the images that hold it; the factor is the median frequency over
+    the class's (Eigen and Fergus 2015; Badrinarayanan et al., "SegNet", section
+    3.3). A class that never occurs gets 0.
+
+    Args:
+        source: The training data.
+        method: `"none"`, `"median_frequency"`, or the factors themselves.
+
+    Returns:
+        One factor per class, or `None` for `"none"`.
+
+    Raises:
+        ValueError: If the method is none of these, or the number of factors is
+            not that of the classes.
+    """
+    if isinstance(method, str):
+        if method == "none":
+            return None
+        if method == "median_frequency":
+            pixels, of = class_frequencies(source)
+            there = pixels > 0
+            frequency = pixels[there] / of[there]
+            weights = np.zeros(len(pixels))
+            weights[there] = np.median(frequency) / frequency
+            return weights.tolist()
+    elif len(method) == source.labels.num_classes:
+        return [float(weight) for weight in method]
+    raise ValueError(
+        "`class_weights` must be 'none', 'median_frequency' or one number per "
+        f"class ({source.labels.num_classes}). Received: {method!r}."
+    )

@@ -1,0 +1,5 @@
+"""Losses on logits and masks; pixels of `ignore_class` count in none."""
+
+from kseg.losses.cross_entropy import CrossEntropy
+
+__all__ = ["CrossEntropy"]

@@ -1,0 +1,131 @@
+"""What happens at the end of a batch or an epoch of a run."""
+
+import csv
+import json
+import math
+import os
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from kseg.labels import Labels
+from kseg.metrics import MeanIoU
+
+
+class StopOnNaN(keras.callbacks.Callback):
+    """Stops with an error as soon as the loss is not a number."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Raises if the loss is not finite."""
+        loss = float((logs or {}).get("loss", 0.0))
+        if not math.isfinite(loss):
+            rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+            raise FloatingPointError(
+                f"The loss must stay finite. Received: {loss} at batch {batch + 1} of "
+                f"this epoch, at learning rate {rate:.3g}. The last good epoch is "
+                "kept and --resume starts from it; lower optimizer.learning_rate, "
+                "set optimizer.clip_norm, or train in float32."
+            )
+
+
+class ClassScores(keras.callbacks.Callback):
+    """Prints the IoU of every class after each epoch, and writes it to a table.
+
+    Args:
+        metric: The metric of the validation pass.
+        labels: Names of the classes.
+        path: CSV file that gets a row per epoch.
+    """
+
+    def __init__(self, metric: MeanIoU, labels: Labels, path: Path):
+        """Stores the arguments."""
+        super().__init__()
+        self.metric = metric
+        self.labels = labels
+        self.path = path
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Prints and writes the scores of the validation pass."""
+        self.metric.check()
+        matrix = self.metric.confusion_matrix()
+        scores = self.metric.class_iou()
+        print(
+            "IoU %: "
+            + " · ".join(
+                f"{name} {100 * score:.1f}"
+                for name, score in zip(self.labels.names, scores, strict=True)
+            )
+        )
+        predicted = np.flatnonzero(matrix.sum(axis=0))
+        if len(predicted) == 1:
+            print(
+                f"Every pixel is called {self.labels.names[predicted[0]]!r}. If that "
+                "stays so, check the masks, lower the learning rate, or set "
+                "loss.class_weights=median_frequency."
+            )
+        new = not self.path.exists()
+        with open(self.path, "a", newline="") as file:
+            writer = csv.writer(file)
+            if new:
+                writer.writerow(["epoch", *self.labels.names])
+            writer.writerow([epoch + 1, *(f"{score:.6f}" for score in scores)])
+
+
+class Checkpoints(keras.callbacks.Callback):
+    """Keeps the last and the best state of a run, so that it can go on.
+
+    Files appear only when they are whole. `state.json` names them and is written
+    last; a run that is stopped at any moment finds the last whole epoch.
+
+    Args:
+        directory: Where the files go.
+        monitor: The logged score that `best` is judged by; higher is better.
+    """
+
+    def __init__(self, directory: Path, monitor: str):
+        """Stores the arguments."""
+        super().__init__()
+        self.directory = directory
+        self.monitor = monitor
+        self.state = read_state(directory)
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Saves the epoch, and what it replaces is deleted."""
+        score = float((logs or {})[self.monitor])
+        state = {
+            "epochs": epoch + 1,
+            "last": f"last-{epoch + 1}.weights.h5",
+            "best": self.state.get("best"),
+            "best_epoch": self.state.get("best_epoch"),
+            "best_score": self.state.get("best_score"),
+            "monitor": self.monitor,
+        }
+        self._save(state["last"])
+        if state["best"] is None or score > state["best_score"]:
+            state["best"] = f"best-{epoch + 1}.weights.h5"
+            state["best_epoch"], state["best_score"] = epoch + 1, score
+            self._save(state["best"])
+        write_json(self.directory / "state.json", state)
+        self.state = state
+        for file in self.directory.glob("*.weights.h5"):
+            if file.name not in (state["last"], state["best"]):
+                file.unlink()
+
+    def _save(self, name: str) -> None:
+        temporary = self.directory / f".{name}"
+        self.model.save_weights(temporary)
+        temporary.replace(self.directory / name)
+
+
+def read_state(directory: Path) -> dict:
+    """Returns what `Checkpoints` wrote about a run, or an empty dictionary."""
+    path = directory / "state.json"
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def write_json(path: Path, value: object) -> None:
+    """Writes JSON to a file that appears only when it is whole."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(json.dumps(value, indent=2) + "\n")
+    temporary.replace(path)

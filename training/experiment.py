@@ -1,0 +1,144 @@
+"""What a run does, whole in one object: a config returns it, a run saves it."""
+
+import ast
+import dataclasses
+import importlib.util
+import inspect
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from kseg.registry import unknown
+
+
+@dataclasses.dataclass
+class Experiment:
+    """A run, a section per concern; each section is passed to one function.
+
+    Args:
+        network: `name` and arguments of `kseg.build`.
+        data: Arguments of `kseg.training.feeds.open_feeds`.
+        loss: Arguments of `kseg.training.parts.make_loss`.
+        optimizer: Arguments of `kseg.training.parts.make_optimizer`.
+        fit: Arguments of `kseg.training.run.fit`.
+        auxiliary: Arguments of `kseg.training.parts.add_auxiliary`, or empty.
+        export: Arguments of `kseg.training.run.export`.
+    """
+
+    network: dict
+    data: dict
+    loss: dict = dataclasses.field(default_factory=dict)
+    optimizer: dict = dataclasses.field(default_factory=dict)
+    fit: dict = dataclasses.field(default_factory=dict)
+    auxiliary: dict = dataclasses.field(default_factory=dict)
+    export: dict = dataclasses.field(default_factory=dict)
+
+    def to_dict(self) -> dict:
+        """Returns the sections as a dictionary that JSON can hold."""
+        return json.loads(json.dumps(dataclasses.asdict(self), default=str))
+
+    def replace(self, assignments: Sequence[str]) -> None:
+        """Replaces values, as the command line's `--set` asks.
+
+        Args:
+            assignments: Texts `section.key=value`; the value is read as a Python
+                literal where it is one, and as text otherwise.
+
+        Raises:
+            ValueError: If a text has another form, or names a section or key
+                that does not exist.
+        """
+        for text in assignments:
+            key, equals, value = text.partition("=")
+            section, dot, name = key.partition(".")
+            if not (equals and dot):
+                raise ValueError(
+                    f"--set takes section.key=value. Received: {text!r}."
+                )
+            sections = [field.name for field in dataclasses.fields(self)]
+            if section not in sections:
+                raise ValueError(unknown("section", section, sections))
+            known = self.known_keys(section)
+            if name not in known:
+                raise ValueError(unknown(f"key of {section!r}", name, sorted(known)))
+            getattr(self, section)[name] = _literal(value)
+
+    def check(self) -> None:
+        """Raises if a section holds a key that its function does not take.
+
+        Raises:
+            ValueError: Naming the key and those that are right.
+        """
+        for field in dataclasses.fields(self):
+            known = self.known_keys(field.name)
+            for key in getattr(self, field.name):
+                if key not in known:
+                    raise ValueError(
+                        unknown(f"key of {field.name!r}", key, sorted(known))
+                    )
+
+    def known_keys(self, section: str) -> set[str]:
+        """Returns the keys that a section may have."""
+        from kseg.data.catalogue import option_names
+        from kseg.networks import builder
+        from kseg.training import feeds, parts, run
+
+        functions = {
+            "network": lambda: _parameters(builder(self.network["name"])) | {"name"},
+            "data": lambda: (
+                (_parameters(feeds.open_feeds) - {"options"})
+                | set(option_names(self.data["name"]))
+            ),
+            "loss": lambda: _parameters(parts.make_loss) - {"source"},
+            "optimizer": lambda: _parameters(parts.make_optimizer) - {"steps"},
+            "fit": lambda: _parameters(run.fit) - {"experiment", "directory", "resume"},
+            "auxiliary": lambda: _parameters(parts.add_auxiliary) - {"model"},
+            "export": lambda: _parameters(run.export) - {"name", "experiment", "model", "feeds", "directory"},
+        }
+        return functions[section]()
+
+
+def load_experiment(config: str) -> tuple[str, Experiment]:
+    """Loads a config.
+
+    Args:
+        config: Path of a Python file with a function `config()`, or the name of
+            a config that comes with kseg.
+
+    Returns:
+        The config's name, and the experiment.
+
+    Raises:
+        ValueError: If there is no such config, or it has no function `config`.
+    """
+    folder = Path(__file__).parent / "configs"
+    path = Path(config)
+    if path.suffix != ".py":
+        path = folder / f"{config}.py"
+    if not path.is_file():
+        known = sorted(p.stem for p in folder.glob("*.py") if p.stem != "__init__")
+        raise ValueError(
+            unknown("config", config, known) + " The path of a .py file is right too."
+        )
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    if not hasattr(module, "config"):
+        raise ValueError(
+            "A config must have a function `config()` that returns an Experiment. "
+            f"Received: {path}."
+        )
+    return path.stem, module.config()
+
+
+def _parameters(function) -> set[str]:
+    return set(inspect.signature(function).parameters)
+
+
+def _literal(text: str):
+    """Reads a Python literal, or returns the text."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
