@@ -1,6 +1,7 @@
 """Downloads that resume, are checked, and never leave half a file in place."""
 
 import hashlib
+import http.client
 import os
 import urllib.error
 import urllib.request
@@ -43,7 +44,7 @@ def fetch(url: str, path: str | Path, digest: str | None = None) -> Path:
     part = path.with_name(path.name + ".part")
     try:
         _continue_download(url, part)
-    except (urllib.error.URLError, OSError) as error:
+    except (OSError, http.client.HTTPException) as error:
         raise OSError(
             f"{url} could not be downloaded ({error}). What has arrived is kept "
             f"and the next call goes on from there; or bring the file by hand "

@@ -3,12 +3,12 @@
 import csv
 import json
 import math
-import os
 from pathlib import Path
 
 import keras
 import numpy as np
 
+from kseg.files import whole_file, write_json
 from kseg.labels import Labels
 from kseg.metrics import MeanIoU
 
@@ -113,19 +113,11 @@ class Checkpoints(keras.callbacks.Callback):
                 file.unlink()
 
     def _save(self, name: str) -> None:
-        temporary = self.directory / f".{name}"
-        self.model.save_weights(temporary)
-        temporary.replace(self.directory / name)
+        with whole_file(self.directory / name) as temporary:
+            self.model.save_weights(temporary)
 
 
 def read_state(directory: Path) -> dict:
     """Returns what `Checkpoints` wrote about a run, or an empty dictionary."""
     path = directory / "state.json"
     return json.loads(path.read_text()) if path.exists() else {}
-
-
-def write_json(path: Path, value: object) -> None:
-    """Writes JSON to a file that appears only when it is whole."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(value, indent=2) + "\n")
-    temporary.replace(path)

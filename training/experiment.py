@@ -10,6 +10,8 @@ from pathlib import Path
 
 from kseg.registry import unknown
 
+_CONFIGS = Path(__file__).parent / "configs"
+
 
 @dataclasses.dataclass
 class Experiment:
@@ -52,16 +54,14 @@ class Experiment:
             key, equals, value = text.partition("=")
             section, dot, name = key.partition(".")
             if not (equals and dot):
-                raise ValueError(
-                    f"--set takes section.key=value. Received: {text!r}."
-                )
+                raise ValueError(f"--set takes section.key=value. Received: {text!r}.")
             sections = [field.name for field in dataclasses.fields(self)]
             if section not in sections:
                 raise ValueError(unknown("section", section, sections))
             known = self.known_keys(section)
             if name not in known:
                 raise ValueError(unknown(f"key of {section!r}", name, sorted(known)))
-            getattr(self, section)[name] = _literal(value)
+            getattr(self, section)[name] = literal(value)
 
     def check(self) -> None:
         """Raises if a section holds a key that its function does not take.
@@ -93,7 +93,10 @@ class Experiment:
             "optimizer": lambda: _parameters(parts.make_optimizer) - {"steps"},
             "fit": lambda: _parameters(run.fit) - {"experiment", "directory", "resume"},
             "auxiliary": lambda: _parameters(parts.add_auxiliary) - {"model"},
-            "export": lambda: _parameters(run.export) - {"name", "experiment", "model", "feeds", "directory"},
+            "export": lambda: (
+                _parameters(run.export)
+                - {"name", "experiment", "model", "feeds", "directory"}
+            ),
         }
         return functions[section]()
 
@@ -111,14 +114,13 @@ def load_experiment(config: str) -> tuple[str, Experiment]:
     Raises:
         ValueError: If there is no such config, or it has no function `config`.
     """
-    folder = Path(__file__).parent / "configs"
     path = Path(config)
     if path.suffix != ".py":
-        path = folder / f"{config}.py"
+        path = _CONFIGS / f"{config}.py"
     if not path.is_file():
-        known = sorted(p.stem for p in folder.glob("*.py") if p.stem != "__init__")
         raise ValueError(
-            unknown("config", config, known) + " The path of a .py file is right too."
+            unknown("config", config, config_names())
+            + " The path of a .py file is right too."
         )
     spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
@@ -131,14 +133,18 @@ def load_experiment(config: str) -> tuple[str, Experiment]:
     return path.stem, module.config()
 
 
+def config_names() -> list[str]:
+    """Returns the names of the configs that come with kseg, sorted."""
+    return sorted(p.stem for p in _CONFIGS.glob("*.py") if p.stem != "__init__")
+
+
 def _parameters(function) -> set[str]:
     return set(inspect.signature(function).parameters)
 
 
-def _literal(text: str):
-    """Reads a Python literal, or returns the text."""
+def literal(text: str):
+    """Reads a Python literal, or returns the text itself."""
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):
         return text
-

@@ -86,7 +86,9 @@ def open_feeds(
     """
     train = data.open_source(name, "train", **options)
     val = data.open_source(name, "val", **options)
-    augment = [data.RandomScaleCrop(tuple(crop), tuple(scale), train.labels.ignore_class)]
+    augment = [
+        data.RandomScaleCrop(tuple(crop), tuple(scale), train.labels.ignore_class)
+    ]
     if flip:
         augment.append(data.RandomFlip(flip))
     if brightness or contrast or saturation:

@@ -10,7 +10,6 @@ function `config()` that returns an `Experiment`. Results go to
 import argparse
 import contextlib
 import os
-import shutil
 import sys
 from pathlib import Path
 
@@ -76,7 +75,7 @@ def run(name, experiment, directory: Path, resume: bool = False) -> dict:
     Returns:
         The scores, as `metrics.json` holds them.
     """
-    from kseg.training.callbacks import write_json
+    from kseg.files import write_json
 
     prepare_directory(directory, resume)
     write_json(directory / "experiment.json", experiment.to_dict())
@@ -156,7 +155,9 @@ def fit(
             metric(labels.num_classes, labels.ignore_class)
             for metric in (metrics.MeanIoU, metrics.PixelAccuracy, metrics.MeanAccuracy)
         ]
-        trained, prefix, options = model, "", {"loss": loss, "metrics": scores}
+        # A wrapper is compiled, so that the network itself saves without optimizer.
+        trained = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
+        prefix, options = "", {"loss": loss, "metrics": scores}
         if experiment.auxiliary:
             trained = parts.add_auxiliary(model, **experiment.auxiliary)
             weight = experiment.auxiliary.get("weight", 0.4)
@@ -234,9 +235,127 @@ def tensorboard(directory: Path) -> list:
     return [keras.callbacks.TensorBoard(directory / "tensorboard", write_graph=False)]
 
 
-def export(name, experiment, model, feeds, directory: Path) -> dict:
-    """Placeholder."""
-    return {}
+def export(
+    name: str,
+    experiment,
+    model,
+    feeds,
+    directory: Path,
+    formats: tuple[str, ...] = ("saved_model", "float32", "float16", "int8"),
+    size: tuple[int, int] | None = None,
+    output: str = "logits",
+    pictures: int = 3,
+) -> dict:
+    """Evaluates the network, writes its files, verifies them, writes the card.
+
+    Args:
+        name: What the model is called.
+        experiment: What it was made by.
+        model: The trained network.
+        feeds: The data it was trained and is judged on.
+        directory: Where everything goes.
+        formats: Of `"saved_model"`, `"float32"`, `"float16"`, `"int8"`; on a backend
+            without TensorFlow none are written.
+        size: Height and width of the LiteRT files; `None` for that of validation.
+        output: What the LiteRT files return: `"logits"`, `"probabilities"` or
+            `"class_map"`.
+        pictures: How many validation images the overlay picture shows.
+
+    Returns:
+        The scores, as `metrics.json` holds them.
+    """
+    import keras
+
+    from kseg.data import fitted
+    from kseg.data.images import write_image
+    from kseg.export.card import write_card
+    from kseg.files import whole_file, write_json
+    from kseg.inference import evaluate, predict, score_table, side_by_side
+    from kseg.training.callbacks import read_state
+
+    val, labels = feeds.val, feeds.val.labels
+    size = tuple(size or feeds.val_examples.size)
+    info = {"name": name, "input_size": list(size), "labels": labels.to_dict()}
+    write_json(directory / f"{name}.json", info)
+    with whole_file(directory / f"{name}.keras") as temporary:
+        model.save(temporary)
+
+    examples = (val[i] for i in range(len(val)))
+    result = evaluate(lambda image: predict(model, image), examples, labels, len(val))
+    print(score_table(result))
+
+    shown = [(*pair, predict(model, pair[0])) for pair in fitted(val, size, pictures)]
+    write_image(directory / "overlay.png", side_by_side(shown[:pictures], labels))
+
+    rows = []
+    if formats and keras.backend.backend() == "tensorflow":
+        from kseg.export import CALIBRATION_IMAGES, deploy, markdown_table
+
+        calibration = [i for i, _ in fitted(feeds.train, size, CALIBRATION_IMAGES)]
+        rows = deploy(
+            model, name, directory, size, labels, formats, output, calibration,
+            fitted(val, size),
+        )  # fmt: skip
+        print(markdown_table(rows))
+
+    state = read_state(directory / "run")
+    metrics = {
+        "name": name,
+        "validation": result,
+        "files": rows,
+        "best_epoch": state["best_epoch"],
+        "epochs": state["epochs"],
+        "environment": environment(),
+        "experiment": experiment.to_dict(),
+    }
+    write_json(directory / "metrics.json", metrics)
+    write_card(
+        directory / "README.md",
+        name,
+        card_facts(name, experiment, model, metrics),
+        result,
+        rows,
+        labels,
+        "overlay.png",
+    )
+    print(f"{directory}: model, files, metrics.json, README.md and overlay.png")
+    return metrics
+
+
+def environment() -> dict[str, str]:
+    """Returns the versions and the processor that a result was obtained with."""
+    import importlib.metadata
+    import platform
+
+    import keras
+
+    import kseg
+
+    backend = keras.backend.backend()
+    return {
+        "kseg": kseg.__version__,
+        "keras": keras.__version__,
+        backend: importlib.metadata.version(backend),
+        "python": platform.python_version(),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+    }
+
+
+def card_facts(name: str, experiment, model, metrics: dict) -> dict[str, str]:
+    """Returns what the model card says in front of the scores."""
+    network = {k: v for k, v in experiment.network.items() if k != "weights"}
+    described = ", ".join(f"{key} {value}" for key, value in network.items())
+    return {
+        "Network": f"{described}; {model.count_params():,} parameters",
+        "Input": "RGB images in 0 to 255; normalisation is inside the graph",
+        "Data": ", ".join(
+            f"{key} {value}" for key, value in experiment.data.items() if key != "path"
+        ),
+        "Command": f"`python training/run.py {name}`",
+        "Best epoch": f"{metrics['best_epoch']} of {metrics['epochs']}, by mean IoU on "
+        "the validation images that the scores below are on",
+        "Environment": ", ".join(f"{k} {v}" for k, v in metrics["environment"].items()),
+    }
 
 
 if __name__ == "__main__":

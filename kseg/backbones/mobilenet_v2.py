@@ -37,9 +37,7 @@ def mobilenet_v2(image, output_stride: int) -> dict:
         `c5` (320).
     """
     x = layers.Rescaling(1 / 127.5, -1.0, dtype="float32", name="normalise")(image)
-    x = layers.Conv2D(
-        32, 3, strides=2, padding="same", use_bias=False, name="Conv1"
-    )(x)
+    x = layers.Conv2D(32, 3, strides=2, padding="same", use_bias=False, name="Conv1")(x)
     x = _batch_norm(x, "bn_Conv1")
     x = layers.ReLU(6.0, name="Conv1_relu")(x)
 

@@ -149,19 +149,20 @@ def _copy_checkpoint(model: keras.Model, path: Path) -> None:
     there = {layer.name: layer for layer in source.layers if layer.weights}
     here = {layer.name: layer for layer in model.layers if layer.weights}
     if source.name != model.name or set(there) != set(here):
-        differing = sorted(set(there) ^ set(here))[:4]
         raise ValueError(
             f"A checkpoint must be of the same network: {model.name!r}, with the "
-            f"same backbone and options. Received: {path}, a {source.name!r}; "
-            f"layers that only one of them has: {differing}."
+            f"same backbone and options. Received: {path}, a {source.name!r}. "
+            f"Layers that only the file has: {sorted(set(there) - set(here))[:3]}; "
+            f"that only the network has: {sorted(set(here) - set(there))[:3]}."
         )
+    num_classes = source.output_shape[-1]
     skipped = []
     for name, layer in here.items():
         shapes = [tuple(w.shape) for w in layer.weights]
         found = [tuple(w.shape) for w in there[name].weights]
         if shapes == found:
             layer.set_weights(there[name].get_weights())
-        elif shapes[-1][-1] == model.output_shape[-1]:
+        elif found == [(*shape[:-1], num_classes) for shape in shapes]:
             skipped.append(f"{name}: {found[0]} in the file, {shapes[0]} here")
         else:
             raise ValueError(

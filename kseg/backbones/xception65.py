@@ -41,13 +41,11 @@ def xception65(image, output_stride: int) -> dict:
     """
     x = layers.Rescaling(1 / 127.5, -1.0, dtype="float32", name="normalise")(image)
     x = fixed_padding(x, 3, name="entry_flow_conv1_1_pad")
-    x = layers.Conv2D(
-        32, 3, strides=2, use_bias=False, name="entry_flow_conv1_1"
-    )(x)
+    x = layers.Conv2D(32, 3, strides=2, use_bias=False, name="entry_flow_conv1_1")(x)
     x = _bn_relu(x, "entry_flow_conv1_1")
-    x = layers.Conv2D(
-        64, 3, padding="same", use_bias=False, name="entry_flow_conv1_2"
-    )(x)
+    x = layers.Conv2D(64, 3, padding="same", use_bias=False, name="entry_flow_conv1_2")(
+        x
+    )
     x = _bn_relu(x, "entry_flow_conv1_2")
 
     taps, current_stride, dilation = {"c1": x}, 2, 1

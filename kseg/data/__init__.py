@@ -2,7 +2,7 @@
 
 from kseg.data.augment import ColorJitter, RandomFlip, RandomScaleCrop, fit_inside
 from kseg.data.catalogue import names, open_source
-from kseg.data.examples import Examples
+from kseg.data.examples import Examples, fitted
 from kseg.data.feed import keras_feed, tf_feed
 from kseg.data.images import read_image, read_mask, write_mask
 from kseg.data.sources import FileSource, Source, TfdsSource
@@ -19,6 +19,7 @@ __all__ = [
     "class_frequencies",
     "class_weights",
     "fit_inside",
+    "fitted",
     "keras_feed",
     "names",
     "open_source",

@@ -138,6 +138,8 @@ def _pad(array, height: int, width: int, value: int, centre: bool = True):
 def _resize_pair(image, mask, size: tuple[int, int], box):
     """Resizes a window, bilinear for the image and nearest for the mask."""
     height, width = size
-    image = Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR, box)
+    image = Image.fromarray(image).resize(
+        (width, height), Image.Resampling.BILINEAR, box
+    )
     mask = Image.fromarray(mask).resize((width, height), Image.Resampling.NEAREST, box)
     return np.asarray(image), np.asarray(mask)

@@ -5,12 +5,30 @@ augmented by random numbers drawn from (seed, p). So any worker can make any
 example, a run continues where another stopped, and no batch is uneven.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from kseg.data.augment import NEUTRAL, fit_inside
 from kseg.data.sources import Source
+
+
+def fitted(
+    source: Source, size: tuple[int, int], most: int | None = None
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yields the examples of a source at one size, in order.
+
+    Args:
+        source: Where images and masks come from.
+        size: Height and width that they are fitted into, in pixels.
+        most: Yields about so many, evenly spaced; `None` for all.
+
+    Yields:
+        An image and its mask, as `fit_inside` makes them.
+    """
+    step = max(len(source) // most, 1) if most else 1
+    for index in range(0, len(source), step):
+        yield fit_inside(*source[index], size, source.labels.ignore_class)
 
 
 class Examples:
@@ -90,7 +108,9 @@ class Examples:
             rng = np.random.default_rng((self.seed, 1, position))
             for function in self.augment:
                 image, mask = function(image, mask, rng)
-        top, left = ((a - b) // 2 for a, b in zip(self.size, self.mask_size, strict=True))
+        top, left = (
+            (a - b) // 2 for a, b in zip(self.size, self.mask_size, strict=True)
+        )
         mask = mask[top : top + self.mask_size[0], left : left + self.mask_size[1]]
         return np.ascontiguousarray(image), mask.astype(self.mask_dtype)
 

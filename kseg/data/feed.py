@@ -18,8 +18,10 @@ def tf_feed(examples: Examples, start_step: int = 0):
     """
     import tensorflow as tf
 
-    last = np.iinfo(np.int64).max if examples.augment else (
-        examples.steps * examples.batch_size
+    last = (
+        np.iinfo(np.int64).max
+        if examples.augment
+        else (examples.steps * examples.batch_size)
     )
     types = (tf.uint8, tf.as_dtype(examples.mask_dtype))
 

@@ -94,10 +94,14 @@ def _labels(path, classes, color_map, ignore_class):
     if color_map:
         named = [name for name in color_map if name != "void"]
         colors = {
-            (int(r), int(g), int(b)): named.index(name) if name != "void" else ignore_class
+            (int(r), int(g), int(b)): named.index(name)
+            if name != "void"
+            else ignore_class
             for name, (r, g, b) in color_map.items()
         }
-        own = tuple((int(r), int(g), int(b)) for r, g, b in (color_map[n] for n in named))
+        own = tuple(
+            (int(r), int(g), int(b)) for r, g, b in (color_map[n] for n in named)
+        )
         return Labels(tuple(named), own, ignore_class), colors
     if classes is None and (path / "labels.json").exists():
         return Labels.from_dict(json.loads((path / "labels.json").read_text())), None

@@ -4,13 +4,13 @@ A mask is a picture whose pixels are class ids: grey values, palette indices, or
 where a colour map says which colour is which class, colours.
 """
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
 
+from kseg.files import whole_file
 from kseg.labels import Color, Labels
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
@@ -91,13 +91,8 @@ def write_mask(path: str | Path, ids: np.ndarray, labels: Labels) -> None:
 
 def write_image(path: str | Path, image: Image.Image) -> None:
     """Writes a PNG that appears only when it is whole."""
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with whole_file(path) as temporary:
         image.save(temporary, format="PNG")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def check_ids(ids: np.ndarray, labels: Labels, where: object) -> None:

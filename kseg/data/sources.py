@@ -73,9 +73,7 @@ class FileSource:
 
     def mask(self, index: int) -> np.ndarray:
         """Reads a mask alone."""
-        return read_mask(
-            self.pairs[index][1], self.labels, self.color_map, self.values
-        )
+        return read_mask(self.pairs[index][1], self.labels, self.color_map, self.values)
 
     def name(self, index: int) -> str:
         """Returns the image file's name without its ending."""

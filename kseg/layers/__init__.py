@@ -9,11 +9,13 @@ from kseg.layers.convolution import (
 from kseg.layers.crop import CropLike
 from kseg.layers.dilation import stride_and_dilation
 from kseg.layers.resize import ResizeLike
+from kseg.layers.valid_size import ValidSize
 
 __all__ = [
     "BatchNormalization",
     "CropLike",
     "ResizeLike",
+    "ValidSize",
     "conv_bn_relu",
     "fixed_padding",
     "separable_conv_bn_relu",

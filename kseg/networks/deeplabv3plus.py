@@ -3,7 +3,7 @@
 Chen et al., "Encoder-Decoder with Atrous Separable Convolution for Semantic
 Image Segmentation", ECCV 2018, figure 2. https://arxiv.org/abs/1802.02611
 Departures: half-pixel resizing, where the authors' code aligns corners; batch
-norm momentum is Keras's 0.99, theirs .9997 is for runs of 30,000 steps; on
+norm momentum is 0.9, theirs .9997 is for runs of 30,000 steps; on
 MobileNetV2 the low-level features are the 24 channels that leave the stage of
 stride 4, as in the authors' zoo there is no decoder to copy.
 """
@@ -71,9 +71,7 @@ def deeplabv3plus(
     pyramid = [conv_bn_relu(x, filters, 1, name="aspp_1x1")]
     for rate in _RATES:
         rate = rate * 16 // output_stride
-        pyramid.append(
-            conv(x, filters, 3, dilation_rate=rate, name=f"aspp_rate{rate}")
-        )
+        pyramid.append(conv(x, filters, 3, dilation_rate=rate, name=f"aspp_rate{rate}"))
     pooled = layers.GlobalAveragePooling2D(keepdims=True, name="aspp_pool")(x)
     pooled = conv_bn_relu(pooled, filters, 1, name="aspp_image")
     pyramid.append(ResizeLike(name="aspp_image_resize")(pooled, x))

@@ -13,7 +13,7 @@ import keras
 from keras import layers
 
 from kseg import backbones
-from kseg.layers import BatchNormalization, CropLike
+from kseg.layers import BatchNormalization, CropLike, ValidSize
 from kseg.registry import register
 
 
@@ -105,50 +105,3 @@ def _convolutions(x, filters, padding, name):
             x = BatchNormalization(epsilon=1e-5, name=f"{name}_bn{number}")(x)
         x = layers.ReLU(name=f"{name}_relu{number}")(x)
     return x
-
-
-@keras.saving.register_keras_serializable(package="kseg")
-class ValidSize(layers.Layer):
-    """Passes images on, and refuses those whose size the valid form cannot take.
-
-    Every map in front of a pooling must be even, or the halves of the network
-    would not lie on each other. A size that is unknown until the graph runs is
-    not checked.
-
-    Args:
-        depth: Number of levels of the U-Net.
-        **kwargs: `name` and `dtype` of `keras.layers.Layer`.
-    """
-
-    def __init__(self, depth: int, **kwargs):
-        """Stores the depth."""
-        super().__init__(**kwargs)
-        self.depth = depth
-
-    def build(self, shape):
-        """Checks the size where the input shape is fixed."""
-        self._check(shape)
-
-    def call(self, x):
-        """Checks the size of a batch and returns the batch."""
-        self._check(x.shape)
-        return x
-
-    def _check(self, shape):
-        # The deepest map enters with 8 pixels or more, of `step` image pixels
-        # each; every level above adds the 4 that its two convolutions take.
-        step = 2 ** (self.depth - 1)
-        smallest = 8 * step + 4 * (step - 1)
-        for size in shape[1:3]:
-            if size is not None and (size < smallest or (size - smallest) % step):
-                below = smallest + max(0, (size - smallest) // step) * step
-                raise ValueError(
-                    f"U-Net with padding='valid' takes heights and widths of "
-                    f"{smallest} + {step} m. Received: {tuple(shape[1:3])}. The "
-                    f"nearest that fit {size} are {below} and {below + step}; or "
-                    "use padding='same', which takes any size."
-                )
-
-    def get_config(self):
-        """Returns the arguments of the constructor."""
-        return {**super().get_config(), "depth": self.depth}

@@ -28,9 +28,19 @@ def config():
         loss=dict(
             name="cross_entropy",
             class_weights=[
-                0.53, 0.45, 2.19, 0.39, 1.0, 0.65, 1.96, 1.40, 0.89, 2.52, 2.98,
+                0.53,
+                0.45,
+                2.19,
+                0.39,
+                1.0,
+                0.65,
+                1.96,
+                1.40,
+                0.89,
+                2.52,
+                2.98,
             ],  # fmt: skip
         ),
         optimizer=dict(name="adamw", learning_rate=1e-3, power=0.9, weight_decay=0.01),
-        fit=dict(epochs=50, seed=0),
+        fit=dict(epochs=40, seed=0),
     )

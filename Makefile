@@ -1,0 +1,43 @@
+# Set-up, demo, tests. Everything goes into .venv; nothing outside is touched.
+PYTHON ?= python3
+VENV := .venv
+JAX_VENV := .venv-jax
+
+.PHONY: demo test test-slow test-jax lint types install clean
+
+demo: $(VENV)/installed
+	$(VENV)/bin/python training/run.py demo --resume
+
+test: $(VENV)/installed
+	$(VENV)/bin/python -m pytest -m "not slow"
+
+test-slow: $(VENV)/installed
+	$(VENV)/bin/python -m pytest -m slow
+
+# The same training without TensorFlow, on JAX.
+test-jax: $(JAX_VENV)/installed
+	KERAS_BACKEND=jax $(JAX_VENV)/bin/python -m pytest -m "not slow" tests/without_tensorflow
+
+lint: $(VENV)/installed
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+types: $(VENV)/installed
+	$(VENV)/bin/pyright
+
+install: $(VENV)/installed
+
+$(VENV)/installed: requirements.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --require-hashes -r requirements.txt
+	$(VENV)/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	touch $@
+
+$(JAX_VENV)/installed: requirements-jax.txt pyproject.toml
+	$(PYTHON) -m venv $(JAX_VENV)
+	$(JAX_VENV)/bin/python -m pip install --quiet --require-hashes -r requirements-jax.txt
+	$(JAX_VENV)/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	touch $@
+
+clean:
+	rm -rf $(VENV) $(JAX_VENV) build dist *.egg-info

@@ -1,0 +1,273 @@
+"""The `kseg` command: list, train, evaluate, predict, export.
+
+Heavy imports wait until a command runs, so that `--help` answers at once.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command.
+
+    Args:
+        argv: Arguments of the command line; `None` for the process's.
+
+    Returns:
+        The exit code: 0, or 2 for wrong input, which a message explains.
+    """
+    argv = list(sys.argv[1:] if argv is None else argv)
+    if argv[:1] == ["train"]:
+        from kseg.training.run import main as train
+
+        return train(argv[1:])
+    arguments = _parser().parse_args(argv)
+    try:
+        return arguments.run(arguments)
+    except (ValueError, OSError) as error:
+        print(f"kseg: {error}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="kseg",
+        description="Semantic segmentation: from images and masks to a checked model.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, run: Callable, text: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=text)
+        command.set_defaults(run=run)
+        return command
+
+    add("list", _list, "List networks, backbones, data sets, configs and models.")
+    add("train", _list, "Train, evaluate and export a config.")
+    _add_evaluate(add("evaluate", _evaluate, "Score a model on a data set."))
+    _add_predict(add("predict", _predict, "Segment images; writes masks and overlays."))
+    _add_export(add("export", _export, "Write SavedModel and LiteRT files, verified."))
+    return parser
+
+
+def _add_evaluate(command: argparse.ArgumentParser) -> None:
+    _add_model(command)
+    _add_data(command, required=True)
+    command.add_argument("--split", default="val", help="which part; val by default")
+    command.add_argument("--output", type=Path, help="JSON file for the scores")
+
+
+def _add_predict(command: argparse.ArgumentParser) -> None:
+    _add_model(command)
+    command.add_argument("inputs", nargs="+", type=Path, help="image files or folders")
+    command.add_argument(
+        "--output", type=Path, default=Path("predictions"), help="folder for results"
+    )
+    command.add_argument(
+        "--probabilities",
+        action="store_true",
+        help="also write float16 probabilities (height, width, classes) as .npy",
+    )
+    command.add_argument(
+        "--alpha", type=float, default=0.5, help="share of colour in the overlay"
+    )
+
+
+def _add_export(command: argparse.ArgumentParser) -> None:
+    _add_model(command)
+    _add_data(command, required=False)
+    command.add_argument(
+        "--formats",
+        nargs="+",
+        default=["saved_model", "float32", "float16", "int8"],
+        help="of: saved_model float32 float16 int8 (which needs --data)",
+    )
+    command.add_argument(
+        "--size",
+        nargs=2,
+        type=int,
+        metavar=("HEIGHT", "WIDTH"),
+        help="size of the LiteRT files; that of training by default",
+    )
+    command.add_argument(
+        "--result",
+        default="logits",
+        choices=["logits", "probabilities", "class_map"],
+        help="what the LiteRT files return",
+    )
+    command.add_argument("--output", type=Path, help="folder; the model's by default")
+
+
+def _add_model(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--model",
+        required=True,
+        help="a name under saved_models/, or a .keras or .tflite file",
+    )
+
+
+def _add_data(command: argparse.ArgumentParser, required: bool) -> None:
+    command.add_argument("--data", required=required, help="name of a data set")
+    command.add_argument(
+        "--set",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="KEY=VALUE",
+        help="options of the data set, such as path=photos",
+    )
+
+
+def _list(arguments) -> int:
+    from kseg import backbones, data, networks
+    from kseg.models import names as models
+    from kseg.training.experiment import config_names
+
+    for title, names in (
+        ("networks", networks.names()),
+        ("backbones", backbones.names()),
+        ("data sets", data.names()),
+        ("configs", config_names()),
+        ("models", models()),
+    ):
+        print(f"{title:<10} {' '.join(names)}")
+    return 0
+
+
+def _evaluate(arguments) -> int:
+    from kseg.inference import evaluate, predict, score_table
+
+    path, model, labels = _open_model(arguments.model)
+    source = _open_source(arguments, arguments.split, labels.num_classes)
+    examples = (source[i] for i in range(len(source)))
+    result = evaluate(
+        lambda image: predict(model, image), examples, source.labels, len(source)
+    )
+    print(score_table(result))
+    if arguments.output:
+        from kseg.files import write_json
+
+        write_json(arguments.output, {"model": str(path), **result})
+    return 0
+
+
+def _predict(arguments) -> int:
+    import numpy as np
+    import tqdm
+
+    from kseg.data import read_image, write_mask
+    from kseg.data.images import SUFFIXES, write_image
+    from kseg.inference import overlay, predict, predict_probabilities
+
+    if not 0 <= arguments.alpha <= 1:
+        raise ValueError(f"--alpha must be 0 to 1. Received: {arguments.alpha}.")
+    files = []
+    for path in arguments.inputs:
+        if path.is_dir():
+            files += sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
+        elif path.is_file():
+            files.append(path)
+        else:
+            raise ValueError(f"An input must exist. Received: {path}.")
+    if not files:
+        raise ValueError(
+            f"There must be an image ({', '.join(SUFFIXES)}). Received: "
+            f"{', '.join(map(str, arguments.inputs))}, which holds none."
+        )
+    stems = [path.stem for path in files]
+    twice = sorted({stem for stem in stems if stems.count(stem) > 1})
+    if twice:
+        raise ValueError(
+            "Results are named after the images, whose names must differ. Received: "
+            f"{len(twice)} names that come twice, such as {twice[:3]}."
+        )
+    _, model, labels = _open_model(arguments.model)
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    for path in tqdm.tqdm(files, desc="predict", unit="image"):
+        image = read_image(path)
+        target = arguments.output / path.stem
+        if arguments.probabilities:
+            probabilities = predict_probabilities(model, image)
+            ids = probabilities.argmax(axis=-1).astype("uint8")
+            np.save(f"{target}_probabilities.npy", probabilities.astype("float16"))
+        else:
+            ids = predict(model, image)
+        write_mask(f"{target}_mask.png", ids, labels)
+        write_image(
+            f"{target}_overlay.png", overlay(image, ids, labels, arguments.alpha)
+        )
+    print(f"{len(files)} images: masks and overlays are in {arguments.output}")
+    return 0
+
+
+def _export(arguments) -> int:
+    from kseg.data import fitted
+    from kseg.export import CALIBRATION_IMAGES, deploy, markdown_table
+    from kseg.models import read_info
+
+    path, model, labels = _open_model(arguments.model)
+    size = arguments.size or read_info(path).get("input_size")
+    if size is None:
+        raise ValueError(f"Nothing says the size of {path}. Give --size HEIGHT WIDTH.")
+    calibration, examples = [], []
+    if arguments.data:
+        train = _open_source(arguments, "train", labels.num_classes)
+        val = _open_source(arguments, "val", labels.num_classes)
+        calibration = [image for image, _ in fitted(train, size, CALIBRATION_IMAGES)]
+        examples = fitted(val, size)
+    rows = deploy(
+        model,
+        path.stem,
+        arguments.output or path.parent,
+        tuple(size),
+        labels,
+        tuple(arguments.formats),
+        arguments.result,
+        calibration,
+        examples,
+    )
+    print(
+        markdown_table(rows)
+        if rows
+        else f"written to {arguments.output or path.parent}"
+    )
+    return 0
+
+
+def _open_model(name: str):
+    """Returns the path, the model (Keras or LiteRT) and the classes."""
+    from kseg import models
+
+    path = models.find(name)
+    if path.suffix == ".tflite":
+        from kseg.export import LiteRTModel
+
+        model = LiteRTModel(path)
+        return path, model, model.labels
+    model = models.load(path)
+    return path, model, models.read_labels(path, model.output_shape[-1])
+
+
+def _open_source(arguments, split: str, num_classes: int):
+    """Opens the data set of the command line and checks its class count."""
+    from kseg.data import open_source
+    from kseg.training.experiment import literal
+
+    options = {}
+    for text in arguments.set:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise ValueError(f"--set takes key=value. Received: {text!r}.")
+        options[key] = literal(value)
+    source = open_source(arguments.data, split, **options)
+    if source.labels.num_classes != num_classes:
+        raise ValueError(
+            "The data must have the model's classes. Received: "
+            f"{source.labels.num_classes} classes in {arguments.data!r} and "
+            f"{num_classes} in {arguments.model!r}."
+        )
+    return source

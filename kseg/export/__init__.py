@@ -1,0 +1,24 @@
+"""From a trained Keras model to the files that others run, and proof that they do."""
+
+from kseg.export.card import write_card
+from kseg.export.deploy import CALIBRATION_IMAGES, FORMATS, deploy
+from kseg.export.litert import export_litert
+from kseg.export.litert_check import check_litert, operators
+from kseg.export.litert_model import LiteRTModel, read_sidecar
+from kseg.export.saved_model import export_saved_model
+from kseg.export.verify import markdown_table, verify
+
+__all__ = [
+    "CALIBRATION_IMAGES",
+    "FORMATS",
+    "LiteRTModel",
+    "check_litert",
+    "deploy",
+    "export_litert",
+    "export_saved_model",
+    "markdown_table",
+    "operators",
+    "read_sidecar",
+    "verify",
+    "write_card",
+]

@@ -1,0 +1,72 @@
+"""All files of a model at once, each run and compared with it."""
+
+import itertools
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from kseg.export.litert import export_litert
+from kseg.export.saved_model import export_saved_model
+from kseg.export.verify import verify
+from kseg.labels import Labels
+from kseg.registry import unknown
+
+# More change the ranges little; fewer miss rare scenes.
+CALIBRATION_IMAGES = 100
+FORMATS = ("saved_model", "float32", "float16", "int8")
+
+
+def deploy(
+    model: keras.Model,
+    name: str,
+    directory: str | Path,
+    input_size: tuple[int, int],
+    labels: Labels,
+    formats: Sequence[str] = FORMATS,
+    output: str = "logits",
+    calibration: Iterable[np.ndarray] = (),
+    examples: Iterable[tuple[np.ndarray, np.ndarray]] = (),
+) -> list[dict]:
+    """Writes a model in several formats and measures the LiteRT files.
+
+    Args:
+        model: A network from images to logits.
+        name: What the files are called: `name_int8.tflite`, ...
+        directory: Where they go; files that are there are replaced.
+        input_size: Height and width of the LiteRT files' images in pixels.
+        labels: The classes.
+        formats: Of `"saved_model"`, `"float32"`, `"float16"` and `"int8"`.
+        output: What the LiteRT files return: `"logits"`, `"probabilities"` or
+            `"class_map"`.
+        calibration: uint8 images of the size, for int8: of the training data.
+        examples: uint8 images of the size and their masks, to measure on; none to
+            leave that out.
+
+    Returns:
+        The rows of `kseg.export.verify`; none where nothing was measured.
+
+    Raises:
+        ValueError: If a format or output is unknown, or int8 has no calibration.
+        RuntimeError: If a file is not what the model is.
+    """
+    for format_ in formats:
+        if format_ not in FORMATS:
+            raise ValueError(unknown("format", format_, list(FORMATS)))
+    directory = Path(directory)
+    files = {}
+    for format_ in formats:
+        if format_ == "saved_model":
+            export_saved_model(model, directory / "saved_model", overwrite=True)
+            continue
+        path = directory / f"{name}_{format_}.tflite"
+        images = calibration if format_ == "int8" else None
+        export_litert(model, path, input_size, format_, output, images, labels)
+        files[f"LiteRT {format_}"] = path
+    examples = iter(examples)
+    first = next(examples, None)
+    if not files or first is None:
+        return []
+    examples = itertools.chain([first], examples)
+    return verify(model, files, examples, labels)

@@ -1,0 +1,201 @@
+"""A LiteRT file with its sidecar: what goes in, what comes out, what the ids mean."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kseg.export.litert_check import load_interpreter
+from kseg.files import write_json
+from kseg.labels import Labels
+
+
+class LiteRTModel:
+    """A LiteRT file that `export_litert` wrote, ready to run. Needs no TensorFlow.
+
+    Args:
+        path: The `.tflite` file; its sidecar must lie beside it.
+        num_threads: How many CPU threads to use.
+
+    Attributes:
+        image_shape: Height, width and channels of the images.
+        input_size: Height and width of the images in pixels.
+        precision: `"float32"`, `"float16"` or `"int8"`.
+        output: `"logits"`, `"probabilities"` or `"class_map"`.
+        labels: What the class ids mean.
+
+    Raises:
+        ValueError: If the file or its sidecar is missing, or they do not belong
+            together.
+    """
+
+    def __init__(self, path: str | Path, num_threads: int = 2):
+        """Reads the sidecar and loads the file."""
+        sidecar = read_sidecar(path)
+        self.image_shape: tuple[int, int, int] = tuple(sidecar["input"]["shape"][1:])
+        self.input_size: tuple[int, int] = self.image_shape[:2]
+        self.precision: str = sidecar["precision"]
+        self.output: str = sidecar["output"]["kind"]
+        self.labels = Labels.from_dict(sidecar["labels"])
+        self._scale = sidecar["output"]["scale"]
+        self._zero_point = sidecar["output"]["zero_point"]
+        self._interpreter = load_interpreter(path, num_threads)
+
+    def predict(self, image: np.ndarray) -> np.ndarray:
+        """Returns the file's output for one image, in real units.
+
+        Args:
+            image: uint8 `(height, width, channels)` of the input's size.
+
+        Returns:
+            float32 logits or probabilities `(height, width, num_classes)`, or uint8
+            class ids `(height, width)`, as `output` says.
+
+        Raises:
+            ValueError: If `image` has another shape or type.
+        """
+        values = self._run(image)
+        if self._scale is None:
+            return values
+        return (values.astype("float32") - self._zero_point) * np.float32(self._scale)
+
+    def predict_ids(self, image: np.ndarray) -> np.ndarray:
+        """Returns the class of every pixel of one image.
+
+        Args:
+            image: uint8 `(height, width, channels)` of the input's size.
+
+        Returns:
+            uint8 class ids `(height, width)`.
+
+        Raises:
+            ValueError: If `image` has another shape or type.
+        """
+        values = self._run(image)
+        if self.output == "class_map":
+            return values
+        return values.argmax(axis=-1).astype("uint8")
+
+    def _run(self, image: np.ndarray) -> np.ndarray:
+        """Returns the file's raw output for one image, without the batch axis."""
+        check_image(image, self.image_shape)
+        target = self._interpreter.get_input_details()[0]
+        source = self._interpreter.get_output_details()[0]
+        # A uint8 input takes bytes as they are: `check_litert` saw to its scale.
+        batch = image[np.newaxis].astype(target["dtype"])
+        self._interpreter.set_tensor(target["index"], batch)
+        self._interpreter.invoke()
+        return self._interpreter.get_tensor(source["index"])[0]
+
+
+def check_image(image: np.ndarray, shape: tuple[int, ...]) -> None:
+    """Raises if an image does not fit a file.
+
+    Args:
+        image: The image to check.
+        shape: The height, width and channels it should have.
+
+    Raises:
+        ValueError: If `image` is not uint8 of that shape.
+    """
+    if image.shape != shape or image.dtype != np.uint8:
+        raise ValueError(
+            f"An image for this file must be uint8 of shape {shape}. Received: "
+            f"{image.dtype} of shape {image.shape}."
+        )
+
+
+def read_sidecar(path: str | Path) -> dict[str, Any]:
+    """Returns what the sidecar of a LiteRT file says about it.
+
+    Args:
+        path: The `.tflite` file.
+
+    Returns:
+        A dictionary with `file`, `sha256`, `model`, `precision`; `input` and `output`
+        (`name`, `shape`, `dtype`, and `scale` and `zero_point`, which are `None` unless
+        real = scale * (stored - zero_point)); `input["range"]`; `output["kind"]`; and
+        `labels` as `kseg.labels.Labels.from_dict` reads it.
+
+    Raises:
+        ValueError: If a file is missing, or `path` is not the file described.
+    """
+    path = Path(path)
+    for file in (path, sidecar_path(path)):
+        if not file.is_file():
+            raise ValueError(
+                "A LiteRT file and its sidecar, as `kseg.export.export_litert` writes "
+                f"them, must lie side by side. Received: {str(path)!r}, but there is "
+                f"no file {str(file)!r}."
+            )
+    sidecar = json.loads(sidecar_path(path).read_text(encoding="utf-8"))
+    digest = _sha256(path)
+    if sidecar["sha256"] != digest:
+        raise ValueError(
+            "A LiteRT file must be the one that its sidecar describes. Received: "
+            f"{str(path)!r} with sha256 {digest}; its sidecar says "
+            f"{sidecar['sha256']}. Export the model again."
+        )
+    return sidecar
+
+
+def write_sidecar(
+    path: Path, model_name: str, precision: str, output: str, labels: Labels
+) -> None:
+    """Writes the sidecar that `read_sidecar` reads.
+
+    Args:
+        path: The `.tflite` file, from which all that it knows itself is read.
+        model_name: Name of the Keras model.
+        precision: `"float32"`, `"float16"` or `"int8"`.
+        output: `"logits"`, `"probabilities"` or `"class_map"`.
+        labels: What the class ids mean.
+    """
+    interpreter = load_interpreter(path, num_threads=1)
+    (signature,) = interpreter.get_signature_list().values()
+    image = _describe(signature["inputs"], interpreter.get_input_details())
+    result = _describe(signature["outputs"], interpreter.get_output_details())
+    sidecar = {
+        "file": path.name,
+        "sha256": _sha256(path),
+        "model": model_name,
+        "precision": precision,
+        "input": {**image, "range": [0, 255]},
+        "output": {**result, "kind": output},
+        "labels": labels.to_dict(),
+    }
+    write_json(sidecar_path(path), sidecar)
+
+
+def sidecar_path(path: Path) -> Path:
+    """Returns where the sidecar of a LiteRT file lies.
+
+    Args:
+        path: The `.tflite` file.
+
+    Example:
+    >>> sidecar_path(Path("street_int8.tflite")).name
+    'street_int8.json'
+    """
+    return path.with_suffix(".json")
+
+
+def _describe(names: list[str], tensors: list[dict]) -> dict[str, Any]:
+    """Returns name, shape, type and quantisation of the one input or output."""
+    (name,), (tensor,) = names, tensors
+    # The format says with a scale of 0 that a tensor is not quantised.
+    scale, zero_point = tensor["quantization"]
+    return {
+        "name": name,
+        "shape": tensor["shape"].tolist(),
+        "dtype": np.dtype(tensor["dtype"]).name,
+        "scale": scale if scale else None,
+        "zero_point": zero_point if scale else None,
+    }
+
+
+def _sha256(path: Path) -> str:
+    """Returns the SHA-256 of a file as hexadecimal digits."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()

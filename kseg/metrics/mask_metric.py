@@ -1,0 +1,324 @@
+"""What the metrics of masks share: void pixels, ids out of range, NaN for nothing.
+
+An id out of range is an error of the data or of the model, so it is never dropped:
+a metric that drops it scores the pixels that are left, and scores too high.
+"""
+
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+IgnoreClass = int | Sequence[int] | None
+
+_NOTHING = -(2**31)
+
+
+def scored_pixels(
+    labels: np.ndarray,
+    predictions: np.ndarray,
+    num_classes: int,
+    ignore_class: IgnoreClass = 255,
+) -> np.ndarray:
+    """Marks the pixels that are not void, once their ids are known to be classes.
+
+    Args:
+        labels: True class ids, integers of any shape.
+        predictions: Predicted class ids, integers of the same shape.
+        num_classes: Number of classes, at least 2: void does not count.
+        ignore_class: The label, or labels, of void pixels; `None` for no void.
+
+    Returns:
+        Booleans of the same shape, false at void pixels.
+
+    Raises:
+        ValueError: If `num_classes` is below 2, the ids are no integers, the shapes
+            differ, or an id at a pixel that is not void is outside the classes.
+    """
+    _check_num_classes(num_classes)
+    for name, ids in (("labels", labels), ("predictions", predictions)):
+        if ids.dtype.kind not in "biu":
+            raise ValueError(
+                f"`{name}` must be integer class ids. Received: dtype {ids.dtype}. "
+                "Take the argmax of scores first, or cast whole numbers to int32."
+            )
+    if labels.shape != predictions.shape:
+        raise ValueError(
+            "`labels` and `predictions` must have the same shape. Received: "
+            f"{labels.shape} and {predictions.shape}."
+        )
+    ignored = ignored_ids(ignore_class)
+    scored = ~np.isin(labels, ignored) if ignored else np.ones(labels.shape, bool)
+    outside = {
+        "labels": labels[scored & _outside(labels, num_classes)],
+        "predictions": predictions[scored & _outside(predictions, num_classes)],
+    }
+    if any(values.size for values in outside.values()):
+        raise _out_of_range(_listed(outside), num_classes, ignored)
+    return scored
+
+
+def ignored_ids(ignore_class: IgnoreClass) -> tuple[int, ...]:
+    """Returns the ids that an `ignore_class` argument names, as a tuple."""
+    if ignore_class is None:
+        return ()
+    return tuple(int(identity) for identity in np.atleast_1d(ignore_class))
+
+
+def ratio(xp: ModuleType, part: Any, whole: Any) -> Any:
+    """Divides counts; NaN, without a warning, where the whole is 0.
+
+    Args:
+        xp: `numpy` or `keras.ops`, whichever the arrays belong to.
+        part: Floating point array.
+        whole: Floating point array of counts: 0, or 1 and more.
+    """
+    return xp.where(whole > 0, part / xp.maximum(whole, 1.0), float("nan"))
+
+
+def mean_of_known(xp: ModuleType, values: Any, axis: int | None = None) -> Any:
+    """Averages what is not NaN; NaN, without a warning, where all is NaN.
+
+    Args:
+        xp: `numpy` or `keras.ops`, whichever the array belongs to.
+        values: Floating point array.
+        axis: The axis to average over; `None` for all.
+    """
+    unknown = xp.isnan(values)
+    known = xp.where(unknown, xp.zeros_like(values), xp.ones_like(values))
+    values = xp.where(unknown, xp.zeros_like(values), values)
+    return ratio(xp, xp.sum(values, axis=axis), xp.sum(known, axis=axis))
+
+
+def to_numpy(tensor: Any) -> np.ndarray:
+    """Returns the value of a tensor or a variable."""
+    return np.asarray(tensor)
+
+
+class MaskMetric(keras.metrics.Metric):
+    """Base of the metrics that compare two maps of class ids.
+
+    A subclass writes `accumulate` and `score`. An id out of range raises at once where
+    values can be seen. Inside a compiled graph nothing can be raised: such pixels are
+    counted, `result` is NaN there, and the next `result` outside of a graph raises,
+    which in `fit` and `evaluate` is the one at the end of the epoch.
+
+    Args:
+        num_classes: Number of classes, at least 2: void does not count.
+        ignore_class: The label, or labels, of void pixels; `None` for no void.
+        name: Name in the logs.
+        dtype: Dtype of the result; float32 by default.
+
+    Raises:
+        ValueError: If `num_classes` is below 2.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        ignore_class: IgnoreClass = 255,
+        name: str | None = None,
+        dtype: str | None = None,
+    ):
+        """Creates the count of pixels out of range."""
+        _check_num_classes(num_classes)
+        super().__init__(name=name, dtype=dtype)
+        self._direction = "up"  # ModelCheckpoint and EarlyStopping look here
+        self.num_classes = num_classes
+        self.ignore_class = ignore_class
+        self.out_of_range = self.add_variable(
+            (), "zeros", dtype="int32", name="out_of_range"
+        )
+
+    def accumulate(self, labels: Any, predictions: Any, scored: Any) -> None:
+        """Adds a batch to the state.
+
+        Args:
+            labels: True class ids, int32 `(batch, height, width)`.
+            predictions: Predicted class ids, int32 `(batch, height, width)`.
+            scored: Booleans `(batch, height, width)`: where both ids are classes and
+                the pixel is not void. Elsewhere the ids can be anything.
+        """
+        raise NotImplementedError
+
+    def score(self) -> Any:
+        """Returns the scalar that the state stands for."""
+        raise NotImplementedError
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Adds a batch.
+
+        Args:
+            y_true: True class ids, `(batch, height, width)` or with a last axis of 1;
+                integers, or whole numbers in floating point.
+            y_pred: Floating point logits or probabilities
+                `(batch, height, width, num_classes)`, or integer class ids shaped as
+                `y_true`.
+            sample_weight: `(batch,)` of 0 and 1: 0 leaves the image out, as padding.
+
+        Raises:
+            ValueError: If a shape is wrong; and, where values can be seen, if an id is
+                out of range or a weight is neither 0 nor 1.
+        """
+        true = _mask(ops.convert_to_tensor(y_true), "y_true")
+        predicted = self._predicted_mask(ops.convert_to_tensor(y_pred))
+        pairs = zip(tuple(true.shape), tuple(predicted.shape), strict=True)
+        if any(None not in pair and pair[0] != pair[1] for pair in pairs):
+            raise ValueError(
+                "`y_true` and `y_pred` must agree in batch, height and width. "
+                f"Received: {tuple(true.shape)} and {tuple(predicted.shape)}."
+            )
+        labels, predictions = _whole_ids(true), _whole_ids(predicted)
+        wrong = {
+            "labels": (true, _outside(labels, self.num_classes)),
+            "predictions": (predicted, _outside(predictions, self.num_classes)),
+        }
+        scored = ops.ones_like(labels, dtype="bool")
+        for identity in ignored_ids(self.ignore_class):
+            scored = ops.logical_and(scored, labels != identity)
+        if sample_weight is not None:
+            weight = _per_image(ops.convert_to_tensor(sample_weight), labels)
+            wrong["sample weights"] = (weight, weight != 1)
+            scored = ops.logical_and(scored, weight != 0)
+
+        right = scored
+        for _, outside in wrong.values():
+            right = ops.logical_and(right, ops.logical_not(outside))
+        refused = ops.logical_and(scored, ops.logical_not(right))
+        count = ops.sum(ops.cast(refused, "int32"))
+        if _concrete(count):
+            values = {
+                name: to_numpy(received)[to_numpy(ops.logical_and(scored, outside))]
+                for name, (received, outside) in wrong.items()
+            }
+            raise self._out_of_range(_listed(values))
+        self.out_of_range.assign(self.out_of_range + count)
+        self.accumulate(labels, predictions, right)
+
+    def result(self) -> Any:
+        """Returns the score over all batches, a scalar; NaN if no pixel counted.
+
+        Raises:
+            ValueError: If an id was out of range, unless inside a compiled graph,
+                where the result is NaN then.
+        """
+        if _concrete(self.out_of_range):
+            self.check()
+        refused = ops.not_equal(self.out_of_range, 0)
+        return ops.cast(ops.where(refused, float("nan"), self.score()), self.dtype)
+
+    def check(self) -> None:
+        """Raises if a compiled graph met ids out of range since the last reset.
+
+        Raises:
+            ValueError: With the rule and the number of such pixels.
+        """
+        count = int(to_numpy(self.out_of_range))
+        if count:
+            raise self._out_of_range(
+                f"something else at {count} pixels, counted inside a compiled graph; "
+                "`run_eagerly=True` shows the values"
+            )
+
+    def get_config(self) -> dict:
+        """Returns the arguments of the constructor."""
+        return {
+            **super().get_config(),
+            "num_classes": self.num_classes,
+            "ignore_class": self.ignore_class,
+        }
+
+    def _predicted_mask(self, y_pred: Any) -> Any:
+        """Returns `(batch, height, width)` class ids from scores or ids."""
+        if not keras.backend.is_float_dtype(y_pred.dtype):
+            return _mask(y_pred, "y_pred")
+        shape = tuple(y_pred.shape)
+        if len(shape) != 4 or shape[-1] not in (self.num_classes, None):
+            raise ValueError(
+                "Floating point `y_pred` must be scores of shape (batch, height, "
+                f"width, {self.num_classes}), one for each class. Received: {shape}. "
+                "Cast class ids to int32."
+            )
+        return ops.argmax(y_pred, axis=-1)
+
+    def _out_of_range(self, received: str) -> ValueError:
+        """Returns the error for ids out of range."""
+        return _out_of_range(
+            received,
+            self.num_classes,
+            ignored_ids(self.ignore_class),
+            weights=", and sample weights 0 or 1",
+        )
+
+
+def _check_num_classes(num_classes: int) -> None:
+    """Raises unless there are two classes at least."""
+    if num_classes < 2:
+        raise ValueError(f"`num_classes` must be 2 or more. Received: {num_classes}.")
+
+
+def _outside(ids: Any, num_classes: int) -> Any:
+    """Marks the ids that are no classes."""
+    return (ids < 0) | (ids >= num_classes)
+
+
+def _out_of_range(
+    received: str, num_classes: int, ignored: Sequence[int], weights: str = ""
+) -> ValueError:
+    """Returns the error for ids out of range, worded once."""
+    void = f", except the ignored {list(ignored)}," if ignored else ""
+    return ValueError(
+        f"All labels{void} and the predictions at their pixels must be class ids, 0 to "
+        f"{num_classes - 1}{weights}. Received: {received}. Raise `num_classes`, or "
+        "name the labels to leave out in `ignore_class`."
+    )
+
+
+def _listed(outside: dict[str, np.ndarray]) -> str:
+    """Names the distinct values, at most ten of a kind: `labels [7, 9]`."""
+    return " and ".join(
+        f"{name} {np.unique(values)[:10].tolist()}"
+        for name, values in outside.items()
+        if values.size
+    )
+
+
+def _mask(ids: Any, name: str) -> Any:
+    """Returns ids as `(batch, height, width)`."""
+    shape = tuple(ids.shape)
+    if len(shape) == 4 and shape[-1] == 1:
+        return ops.squeeze(ids, axis=-1)
+    if len(shape) != 3:
+        raise ValueError(
+            f"`{name}`, as class ids, must have the shape (batch, height, width) or "
+            f"(batch, height, width, 1). Received: {shape}."
+        )
+    return ids
+
+
+def _whole_ids(received: Any) -> Any:
+    """Casts to int32; a number that this changes becomes the id of nothing."""
+    ids = ops.cast(received, "int32")
+    return ops.where(ops.cast(ids, received.dtype) == received, ids, _NOTHING)
+
+
+def _per_image(sample_weight: Any, labels: Any) -> Any:
+    """Spreads `(batch,)` over the pixels of each image."""
+    if len(sample_weight.shape) != 1:
+        raise ValueError(
+            "`sample_weight` must have the shape (batch,), one weight for each image. "
+            f"Received: {tuple(sample_weight.shape)}. Void pixels need no weight: "
+            "give them a label named in `ignore_class`."
+        )
+    return ops.broadcast_to(ops.reshape(sample_weight, (-1, 1, 1)), ops.shape(labels))
+
+
+def _concrete(tensor: Any) -> np.ndarray | None:
+    """Returns the value, or `None` inside a compiled graph, which has none yet."""
+    try:
+        return to_numpy(tensor)
+    except (NotImplementedError, TypeError):  # TensorFlow's graph, JAX's tracer
+        return None

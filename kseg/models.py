@@ -1,0 +1,100 @@
+"""Models on disk: by path, or by the name they have under `saved_models/`.
+
+A model is a `.keras` or `.tflite` file and a JSON file of the same name beside it
+that says what it is: its classes, their colours, the size it is made for.
+"""
+
+import json
+from pathlib import Path
+
+import keras
+
+from kseg import layers, losses, metrics  # noqa: F401  (registers their classes)
+from kseg.labels import Labels
+from kseg.registry import unknown
+
+
+def find(model: str | Path) -> Path:
+    """Returns the file of a model.
+
+    Args:
+        model: Path of a `.keras` or `.tflite` file; a folder that holds one of the
+            folder's name; or the name of a folder in `saved_models/`, here or where
+            kseg's repository lies.
+
+    Returns:
+        The path of the file; the `.keras` file where a folder holds both.
+
+    Raises:
+        ValueError: If there is no such model; the message lists the named ones.
+    """
+    path = Path(model)
+    if path.is_file():
+        return path
+    for folder in (path, *(home / str(model) for home in _homes())):
+        for file in (f"{folder.name}.keras", f"{folder.name}_int8.tflite"):
+            if (folder / file).is_file():
+                return folder / file
+    raise ValueError(
+        unknown("model", str(model), names())
+        + " The path of a .keras or .tflite file is right too."
+    )
+
+
+def names() -> list[str]:
+    """Returns the names of the models under `saved_models/`, sorted."""
+    found = {
+        folder.name
+        for home in _homes()
+        for folder in home.glob("*/")
+        if list(folder.glob(f"{folder.name}*.keras"))
+        or list(folder.glob(f"{folder.name}*.tflite"))
+    }
+    return sorted(found)
+
+
+def load(model: str | Path) -> keras.Model:
+    """Loads a Keras model; no `custom_objects` are needed.
+
+    Args:
+        model: As in `find`.
+
+    Returns:
+        The model, not compiled.
+
+    Raises:
+        ValueError: If there is no such model, or the file is no Keras model.
+    """
+    path = find(model)
+    if path.suffix != ".keras":
+        raise ValueError(
+            f"`kseg.load` reads .keras files. Received: {path}. "
+            "`kseg.export.LiteRTModel` runs .tflite files."
+        )
+    return keras.saving.load_model(path, compile=False)
+
+
+def read_info(path: Path) -> dict:
+    """Returns what the JSON file beside a model says, or an empty dictionary.
+
+    Args:
+        path: The `.keras` or `.tflite` file.
+    """
+    info = path.with_suffix(".json")
+    return json.loads(info.read_text()) if info.is_file() else {}
+
+
+def read_labels(path: Path, num_classes: int) -> Labels:
+    """Returns the classes of a model; numbered ones where nothing names them.
+
+    Args:
+        path: The `.keras` or `.tflite` file.
+        num_classes: How many classes the model has.
+    """
+    info = read_info(path)
+    return Labels.from_dict(info["labels"]) if info else Labels.numbered(num_classes)
+
+
+def _homes() -> list[Path]:
+    """Returns where named models are: here, and where the repository lies."""
+    return [Path("saved_models"), Path(__file__).parents[1] / "saved_models"]
