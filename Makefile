@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 JAX_VENV := .venv-jax
 
-.PHONY: demo test test-slow test-jax lint types install clean
+.PHONY: demo test test-slow test-jax lint types docs install clean
 
 demo: $(VENV)/installed
 	$(VENV)/bin/python training/run.py demo --resume
@@ -24,6 +24,9 @@ lint: $(VENV)/installed
 
 types: $(VENV)/installed
 	$(VENV)/bin/pyright
+
+docs: $(VENV)/installed
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --quiet --strict --site-dir build/docs
 
 install: $(VENV)/installed
 

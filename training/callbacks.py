@@ -64,12 +64,50 @@ class ClassScores(keras.callbacks.Callback):
                 "stays so, check the masks, lower the learning rate, or set "
                 "loss.class_weights=median_frequency."
             )
-        new = not self.path.exists()
-        with open(self.path, "a", newline="") as file:
-            writer = csv.writer(file)
-            if new:
-                writer.writerow(["epoch", *self.labels.names])
-            writer.writerow([epoch + 1, *(f"{score:.6f}" for score in scores)])
+        _append_row(self.path, epoch, dict(zip(self.labels.names, scores, strict=True)))
+
+
+class Log(keras.callbacks.Callback):
+    """Writes the logged values of every epoch to a table.
+
+    Keras's `CSVLogger` keeps its file open when a run ends by an error.
+
+    Args:
+        path: CSV file that gets a row per epoch.
+    """
+
+    def __init__(self, path: Path):
+        """Stores the path."""
+        super().__init__()
+        self.path = path
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Appends the row of the epoch."""
+        _append_row(self.path, epoch, logs or {})
+
+
+class EpochSeeds(keras.callbacks.Callback):
+    """Seeds dropout anew at every epoch, from the run's seed and the epoch.
+
+    Checkpoints do not hold the state of dropout's random numbers; so a resumed
+    run draws the same as one that was not interrupted.
+
+    Args:
+        seed: The run's seed.
+    """
+
+    def __init__(self, seed: int):
+        """Stores the seed."""
+        super().__init__()
+        self.seed = seed
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Sets the state of every layer that draws random numbers."""
+        for position, layer in enumerate(self.model.layers):
+            generator = getattr(layer, "seed_generator", None)
+            if generator is not None:
+                draw = np.random.default_rng((self.seed, epoch, position))
+                generator.state.assign([draw.integers(2**31), 0])
 
 
 class Checkpoints(keras.callbacks.Callback):
@@ -115,6 +153,16 @@ class Checkpoints(keras.callbacks.Callback):
     def _save(self, name: str) -> None:
         with whole_file(self.directory / name) as temporary:
             self.model.save_weights(temporary)
+
+
+def _append_row(path: Path, epoch: int, values: dict) -> None:
+    """Appends a row to a CSV file, and the header to a new one."""
+    new = not path.exists()
+    with open(path, "a", newline="") as file:
+        writer = csv.writer(file)
+        if new:
+            writer.writerow(["epoch", *values])
+        writer.writerow([epoch + 1, *(f"{value:.6g}" for value in values.values())])
 
 
 def read_state(directory: Path) -> dict:

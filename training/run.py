@@ -13,7 +13,7 @@ import os
 import sys
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -130,7 +130,14 @@ def fit(
 
     from kseg import metrics, networks
     from kseg.training import parts
-    from kseg.training.callbacks import Checkpoints, ClassScores, StopOnNaN, read_state
+    from kseg.training.callbacks import (
+        Checkpoints,
+        ClassScores,
+        EpochSeeds,
+        Log,
+        StopOnNaN,
+        read_state,
+    )
     from kseg.training.feeds import open_feeds
 
     keras.utils.set_random_seed(seed)
@@ -184,10 +191,11 @@ def fit(
             steps_per_epoch=steps,
             shuffle=False,
             callbacks=[
+                EpochSeeds(seed),
                 StopOnNaN(),
-                ClassScores(scores[0], labels, directory / "class_iou.csv"),
                 Checkpoints(directory, f"val_{prefix}mean_iou"),
-                keras.callbacks.CSVLogger(str(directory / "log.csv"), append=done > 0),
+                ClassScores(scores[0], labels, directory / "class_iou.csv"),
+                Log(directory / "log.csv"),
                 *tensorboard(directory),
             ],
         )

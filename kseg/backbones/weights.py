@@ -214,6 +214,11 @@ def _load_h5(trunk: keras.Model, path: Path, flip_channels: bool) -> None:
 
 def _read_h5(path: Path) -> dict[str, dict[str, np.ndarray]]:
     """Reads a Keras weights file: layer name to variable name to float32 array."""
+    if not h5py.is_hdf5(path):
+        raise ValueError(
+            "A backbone's file must be a Keras .h5 weights file. Received: "
+            f"{path}, which is no HDF5 file at all."
+        )
     with h5py.File(path) as file:
         root = file["model_weights"] if "model_weights" in file else file
         layers = {}

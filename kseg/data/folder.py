@@ -25,7 +25,7 @@ def folder(
 
     Three layouts are understood: `train/images`, `train/masks`, `val/images`,
     ...; `images/train`, `masks/train`, ...; and `images`, `masks` without
-    splits, of which every n-th pair is set aside for validation.
+    splits, of which an evenly spaced share is set aside for validation.
 
     Args:
         split: `"train"`, `"val"`, or another that has a folder.
@@ -48,8 +48,9 @@ def folder(
 
     Raises:
         FileNotFoundError: If the folder or the split does not exist.
-        ValueError: If files do not pair, nothing says what the classes are, or
-            the masks look like 0 and 255 for two classes.
+        ValueError: If files do not pair, nothing says what the classes are,
+            `validation_fraction` is not between 0 and 1, or the masks look like
+            0 and 255 for two classes.
     """
     path = Path(path)
     pairs = _pairs(path, split, images, masks, validation_fraction)
@@ -76,10 +77,16 @@ def _pairs(path, split, images, masks, fraction):
             f"A split must be a folder. Received: split={split!r} of {path}, which "
             f"has neither {split}/{images} nor {images}/{split}."
         )
+    if not 0 < fraction < 1:
+        raise ValueError(
+            f"`validation_fraction` must be between 0 and 1. Received: {fraction}."
+        )
     pairs = pair_files(path / images, path / masks)
-    every = max(round(1 / fraction), 2)
+    # A pair is for validation where its share crosses a whole number.
     chosen = [
-        pair for i, pair in enumerate(pairs) if (i % every == 0) == (split == "val")
+        pair
+        for i, pair in enumerate(pairs)
+        if (i * fraction % 1 < fraction) == (split == "val")
     ]
     if not chosen:
         raise ValueError(

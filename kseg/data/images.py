@@ -47,7 +47,8 @@ def read_mask(
     Args:
         path: A PNG or another lossless picture.
         labels: The classes; their `ignore_class` is allowed in the mask.
-        color_map: RGB colour to class id, for masks in colour.
+        color_map: RGB colour to class id, for masks in colour; with it palette and
+            grey masks count by their colours too.
         values: Value in the file to class id, for files that use other numbers.
 
     Returns:
@@ -58,7 +59,7 @@ def read_mask(
             is no colour map, or holds a value that is no class.
     """
     image = _open(path)
-    if image.mode in ("RGB", "RGBA"):
+    if image.mode in ("RGB", "RGBA") or (color_map and image.mode in ("1", "L", "P")):
         ids = _ids_of_colors(np.asarray(image.convert("RGB")), path, color_map)
     elif image.mode in ("1", "L", "P", "I", "I;16", "I;16B", "I;16L"):
         ids = np.asarray(image).astype(np.int32)
@@ -68,7 +69,7 @@ def read_mask(
             f"{path}, of Pillow's mode {image.mode!r}."
         )
     if values is not None:
-        ids = _replace_values(ids, path, values)
+        ids = translate(ids, values, path)
     check_ids(ids, labels, path)
     largest = max(labels.num_classes - 1, labels.ignore_class)
     return ids.astype(np.uint8 if largest < 256 else np.uint16)
@@ -79,9 +80,17 @@ def write_mask(path: str | Path, ids: np.ndarray, labels: Labels) -> None:
 
     Args:
         path: Where; the file appears only when it is whole.
-        ids: uint8 array `(height, width)`.
+        ids: Integer array `(height, width)`, 0 to 255.
         labels: Whose colours the palette gets; void is white.
+
+    Raises:
+        ValueError: If an id is more than a palette holds.
     """
+    if ids.size and not 0 <= ids.min() <= ids.max() <= 255:
+        raise ValueError(
+            "A palette holds the ids 0 to 255. Received: a mask with ids "
+            f"{ids.min()} to {ids.max()}."
+        )
     palette = np.full((256, 3), 255, np.uint8)
     palette[: labels.num_classes] = labels.colors
     image = Image.fromarray(ids.astype(np.uint8))
@@ -119,15 +128,46 @@ def check_ids(ids: np.ndarray, labels: Labels, where: object) -> None:
         )
 
 
+def translate(ids: np.ndarray, values: Mapping[int, int], where: object) -> np.ndarray:
+    """Replaces the numbers of a mask by class ids.
+
+    Args:
+        ids: Integer array.
+        values: Value in the array to class id.
+        where: What the array is of, for the message.
+
+    Returns:
+        int32 array of the same shape.
+
+    Raises:
+        ValueError: If the array holds a value that `values` does not name.
+    """
+    found = np.unique(ids)
+    unknown = [int(value) for value in found if int(value) not in values]
+    if unknown:
+        raise ValueError(
+            f"`values` must name every value of a mask. Received: {where}, with "
+            f"{unknown[:8]} beside {dict(values)}."
+        )
+    table = np.array([values[int(value)] for value in found], np.int32)
+    return table[np.searchsorted(found, ids)]
+
+
 def _open(path: str | Path) -> Image.Image:
     """Opens, decodes and turns a picture upright."""
     try:
         with Image.open(path) as image:
             image.load()
+            image.info.pop("transparency", None)
             return ImageOps.exif_transpose(image)
     except FileNotFoundError:
         raise
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+    except (
+        OSError,
+        SyntaxError,
+        ValueError,
+        Image.DecompressionBombError,
+    ) as error:
         raise ValueError(
             f"A picture must be a whole file. Received: {path}, of which Pillow "
             f"says: {error}."
@@ -156,16 +196,3 @@ def _ids_of_colors(rgb, path, color_map) -> np.ndarray:
         )
     table = np.array([color_map[color] for color in colors], np.int32)
     return table[inverse].reshape(codes.shape)
-
-
-def _replace_values(ids, path, values) -> np.ndarray:
-    """Translates the numbers of a file to class ids."""
-    found, inverse = np.unique(ids, return_inverse=True)
-    unknown = [int(value) for value in found if int(value) not in values]
-    if unknown:
-        raise ValueError(
-            f"`values` must name every value of a mask. Received: {path}, with "
-            f"{unknown[:8]} beside {dict(values)}."
-        )
-    table = np.array([values[int(value)] for value in found], np.int32)
-    return table[inverse].reshape(ids.shape)

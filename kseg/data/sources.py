@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from kseg.data.images import SUFFIXES, check_ids, read_image, read_mask
+from kseg.data.images import SUFFIXES, check_ids, read_image, read_mask, translate
 from kseg.labels import Color, Labels
 
 
@@ -113,11 +113,7 @@ class TfdsSource:
         if ids.ndim == 3:
             ids = ids[..., 0]
         if self.values is not None:
-            table = np.arange(int(ids.max()) + 1)
-            for value, identity in self.values.items():
-                if value < len(table):
-                    table[value] = identity
-            ids = table[ids]
+            ids = translate(ids, self.values, self.name(index))
         check_ids(ids, self.labels, self.name(index))
         image = np.asarray(example[self.image_key])
         if image.shape[-1] == 1:
@@ -145,20 +141,10 @@ def pair_files(images: Path, masks: Path) -> list[tuple[Path, Path]]:
 
     Raises:
         FileNotFoundError: If a folder does not exist.
-        ValueError: If a folder is empty, or an image or a mask has no partner.
+        ValueError: If a folder is empty, two pictures of it differ in their ending
+            only, or an image or a mask has no partner.
     """
-    found = []
-    for folder in (images, masks):
-        if not folder.is_dir():
-            raise FileNotFoundError(f"A folder must exist. Received: {folder}.")
-        found.append(
-            {
-                str(path.relative_to(folder).with_suffix("")): path
-                for path in sorted(folder.rglob("*"))
-                if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
-            }
-        )
-    by_image, by_mask = found
+    by_image, by_mask = _pictures(images), _pictures(masks)
     if not by_image and not by_mask:
         raise ValueError(
             f"A data set must have at least one pair. Received: {images} and "
@@ -174,3 +160,22 @@ def pair_files(images: Path, masks: Path) -> list[tuple[Path, Path]]:
                 f"{len(lone)} without {kind} in {other}, such as {lone[:3]}."
             )
     return [(by_image[stem], by_mask[stem]) for stem in sorted(by_image)]
+
+
+def _pictures(folder: Path) -> dict[str, Path]:
+    """Finds the pictures of a folder by their path in it without ending."""
+    if not folder.is_dir():
+        raise FileNotFoundError(f"A folder must exist. Received: {folder}.")
+    found: dict[str, Path] = {}
+    for path in sorted(folder.rglob("*")):
+        relative = path.relative_to(folder)
+        hidden = any(part.startswith(".") for part in relative.parts)
+        if hidden or path.suffix.lower() not in SUFFIXES:
+            continue
+        other = found.setdefault(str(relative.with_suffix("")), path)
+        if other is not path:
+            raise ValueError(
+                "The pictures of a folder must differ in more than their ending. "
+                f"Received: {other} and {path}."
+            )
+    return found

@@ -11,7 +11,7 @@ import io
 import logging
 import os
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from typing import cast
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -53,9 +53,14 @@ class KsegSynthetic(tfds.core.GeneratorBasedBuilder):
     VERSION = tfds.core.Version("1.0.0")
     BUILDER_CONFIGS = [SceneConfig()]
 
+    @property
+    def _scenes(self) -> SceneConfig:
+        """Which scenes this builder is for."""
+        return cast(SceneConfig, self.builder_config)
+
     def _info(self) -> tfds.core.DatasetInfo:
         """Returns the features."""
-        height, width = self.builder_config.size
+        height, width = self._scenes.size
         features = tfds.features.FeaturesDict(
             {
                 "image": tfds.features.Image(shape=(height, width, 3)),
@@ -72,7 +77,7 @@ class KsegSynthetic(tfds.core.GeneratorBasedBuilder):
 
     def _split_generators(self, dl_manager) -> dict:
         """Returns the generators of the splits."""
-        config = self.builder_config
+        config = self._scenes
         return {
             "train": self._generate_examples("train", config.num_train),
             "validation": self._generate_examples("validation", config.num_validation),
@@ -80,9 +85,9 @@ class KsegSynthetic(tfds.core.GeneratorBasedBuilder):
 
     def _generate_examples(self, split: str, count: int) -> Iterator[tuple[int, dict]]:
         """Yields the scenes of a split."""
-        config = self.builder_config
+        config = self._scenes
         for index in range(count):
-            image, mask = scene(index, split, config.seed, config.size)
+            image, mask = scene(index, split, 0, config.size)
             yield (
                 index,
                 {
@@ -127,13 +132,23 @@ def prepare(
         num_train=num_train, num_validation=num_validation, size=size, seed=seed
     )
     with _quiet():
-        builder = KsegSynthetic(
-            data_dir=os.fspath(data_dir), config=config, file_format="array_record"
-        )
-        builder.download_and_prepare()
-        sources = builder.as_data_source()
-        next(iter(sources.values()))[0]
+        builder = _builder(data_dir, config)
+        try:
+            builder.download_and_prepare()
+        except OSError:
+            builder = _builder(data_dir, config)
+            if not builder.is_prepared():  # and no other process was faster
+                raise
+        sources = cast(dict[str, Sequence], builder.as_data_source())
+        _ = sources["train"][0]  # the first read gives its advice in here
     return sources
+
+
+def _builder(data_dir: str | os.PathLike[str], config: SceneConfig) -> KsegSynthetic:
+    """Returns the builder, with the information of what is already there."""
+    return KsegSynthetic(
+        data_dir=os.fspath(data_dir), config=config, file_format="array_record"
+    )
 
 
 def _png(pixels: np.ndarray) -> io.BytesIO:

@@ -4,7 +4,7 @@ Painters work in metres in front of a pin-hole camera. A brush draws every polyg
 twice with the same geometry: its colour into the picture and the identity of its
 object into a second picture, both `SUPERSAMPLING` times larger than asked for.
 Reduced with a box filter the first becomes an anti-aliased photograph; the centre
-of each box of the second becomes a crisp mask, void where a box saw two objects.
+of each box of the second becomes a crisp mask, void where an outline crosses it.
 """
 
 import dataclasses
@@ -40,7 +40,9 @@ def noise(exponent: float, seed: int = 0) -> np.ndarray:
     frequency = np.hypot(rows, columns)
     frequency[0, 0] = np.inf
     tile = np.fft.irfft2(np.fft.rfft2(white) / frequency**exponent, s=white.shape)
-    return ((tile - tile.mean()) / tile.std()).astype("float32")
+    tile = ((tile - tile.mean()) / tile.std()).astype("float32")
+    tile.setflags(write=False)  # every caller gets the same one
+    return tile
 
 
 def sample(tile: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
@@ -108,7 +110,7 @@ class Light:
         zenith: Colour of the sky overhead.
         skyline: Colour of the sky at the horizon, and of the haze.
         shift: How far a shadow of one metre of height falls to x and z, metres.
-        depth: Darkness of shadows, 0 (overcast) to 1 (black).
+        depth: Darkness of shadows, from `OVERCAST` to 1 (black).
         sight: Depth at which haze has taken 63 % of a colour, metres.
     """
 
@@ -161,7 +163,7 @@ class Canvas:
         identity = labels.ignore_class if void else labels.names.index(name)
         if instance:  # numbers between the classes and void, in turn
             first = labels.num_classes
-            number = first + self._instances % (255 - first)
+            number = first + self._instances % (labels.ignore_class - first)
             self._classes[number] = identity
             self._instances, identity = self._instances + 1, number
         haze = 1.0 - float(np.exp(-depth / self.light.sight))
@@ -206,7 +208,10 @@ class Canvas:
         return np.asarray(self.image.reduce(SUPERSAMPLING))
 
     def mask(self, thin: Sequence[str] = ()) -> np.ndarray:
-        """Returns the class of each pixel's centre, void between two objects.
+        """Returns the class of each pixel's centre, void along outlines.
+
+        A pixel is void if one of its corners shows another object than its centre,
+        so that two objects never touch, unless one of them is thin.
 
         Args:
             thin: Names of classes too thin to lose their own border pixels.
@@ -215,12 +220,12 @@ class Canvas:
             Uint8 `(height, width)`.
         """
         step = SUPERSAMPLING
-        identities = np.asarray(self.identities)
+        identities = np.pad(np.asarray(self.identities), (0, 1), mode="edge")
         center = identities[step // 2 :: step, step // 2 :: step]
         border = np.zeros(center.shape, bool)
-        for row in (0, step - 1):
-            for column in (0, step - 1):
-                border |= identities[row::step, column::step] != center
+        for rows in (slice(0, -1, step), slice(step, None, step)):
+            for columns in (slice(0, -1, step), slice(step, None, step)):
+                border |= identities[rows, columns] != center
         mask = self._classes[center]
         kept = np.isin(mask, [self.labels.names.index(name) for name in thin])
         mask[border & ~kept] = self.labels.ignore_class
@@ -271,7 +276,7 @@ class Brush:
             bright: Colour of the leaves in the sun.
             rng: The source of its shape.
         """
-        canvas = self.canvas
+        canvas, shift = self.canvas, rng.uniform(0, _TILE, 2)
         scale = canvas.camera.focal / max(center[2], _NEAREST_DEPTH)
         column, row = canvas.camera.project(center).tolist()
         width, height = (scale * radius for radius in radii)
@@ -283,7 +288,6 @@ class Brush:
         rows = np.arange(top, bottom, dtype="float32")[:, None]
         x, y = (columns - column) / width, (rows - row) / height
         grain = min(max(scale / 12, 0.8), 6.0)  # canvas pixels per pixel of the tile
-        shift = rng.uniform(0, _TILE, 2)
         leaves = sample(noise(1.0), rows / grain + shift[0], columns / grain + shift[1])
         lit = np.clip((0.42 - 0.3 * y + 0.2 * leaves) * 64, 0, 63).astype("uint8")
         palette = np.linspace(self.ink(dark), self.ink(bright), 64).astype("uint8")

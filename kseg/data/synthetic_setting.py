@@ -1,6 +1,7 @@
 """The setting of a synthetic street: sky, skyline, ground, and the driver's bonnet."""
 
 import dataclasses
+import math
 
 import numpy as np
 from PIL import Image
@@ -51,6 +52,12 @@ class Street:
         """Returns the x at which the houses of a side begin."""
         return side * (self.half + self.pavement(side) + self.verge)
 
+    def crossed(self, near: float, far: float) -> bool:
+        """Returns whether the other street takes some of these depths."""
+        return self.junction is not None and (
+            near < self.junction[1] and far > self.junction[0]
+        )
+
 
 def sky(canvas: Canvas, rng: np.random.Generator) -> None:
     """Draws a gradient from the zenith to the skyline, with clouds."""
@@ -78,8 +85,8 @@ def sky(canvas: Canvas, rng: np.random.Generator) -> None:
 
 def skyline(canvas: Canvas, rng: np.random.Generator) -> None:
     """Draws the houses and trees that close the view at the end of the street."""
-    x = -90.0
-    while x < 90:
+    x = -130.0
+    while x < 130:
         width = rng.uniform(7, 20)
         if rng.random() < 0.55:
             height = rng.uniform(5, 22)
@@ -100,31 +107,43 @@ def ground(canvas: Canvas, rng: np.random.Generator, street: Street) -> None:
     asphalt = (grey, grey + rng.uniform(-4, 3), grey + rng.uniform(-6, 8))
     paving = tint(rng, pick(rng, ((150, 146, 140), (122, 120, 120), (164, 150, 134))))
     grass = tint(rng, pick(rng, ((84, 104, 52), (110, 116, 62), (70, 92, 52))))
-    road = canvas.brush("road", 8.0)
-    pavement = canvas.brush("pavement", 8.0)
-    behind = pavement if street.city else canvas.brush("vegetation", 8.0)
-    behind.fill(_strip(-120, 120, _NEAR, FAR), paving if street.city else grass)
+    road = canvas.brush("road", 0.0)
+    pavement = canvas.brush("pavement", 0.0)
+    behind = pavement if street.city else canvas.brush("vegetation", 0.0)
+    behind.fill(_strip(-150, 150, _NEAR, FAR), paving if street.city else grass)
     for side in (-1, 1):
-        inner, outer = side * street.half, side * (street.half + street.pavement(side))
-        pavement.fill(_strip(inner, outer, _NEAR, FAR), paving)
-        joints = np.arange(2.0, 20.0, 1.2)
-        lines = [_flat(inner, outer, z, z + 0.012 * z) for z in joints]
-        pavement.detail(lines, shade(paving, 0.86))
-        middle = (inner + outer) / 2
-        pavement.detail(
-            _strip(middle - 0.02, middle + 0.02, 2, 20), shade(paving, 0.86)
-        )
-        pavement.fill(
-            _strip(inner, inner + side * 0.22, _NEAR, FAR), shade(paving, 1.15)
-        )
-        pavement.detail(
-            _strip(inner, inner + side * 0.05, _NEAR, FAR), shade(paving, 0.6)
-        )
+        _pavement(pavement, side * street.half, side * street.pavement(side), paving)
     road.fill(_strip(-street.half, street.half, _NEAR, FAR), asphalt)
     if street.junction:
         road.fill(_flat(-90, 90, *street.junction), asphalt)
     _wear(road, rng, street, asphalt)
     _marks(road, rng, street)
+    _haze(canvas)
+
+
+def _pavement(brush: Brush, kerb: float, width: float, paving: RGB) -> None:
+    """Draws a pavement from its kerb outwards, with kerbstones and joints."""
+    edge, joint = kerb + width, shade(paving, 0.86)
+    brush.fill(_strip(kerb, edge, _NEAR, FAR), paving)
+    lines = [_flat(kerb, edge, z, 1.012 * z) for z in np.arange(2.0, 20.0, 1.2)]
+    brush.detail(lines, joint)
+    middle = kerb + width / 2
+    brush.detail(_strip(middle - 0.02, middle + 0.02, 2, 20), joint)
+    stone = math.copysign(0.22, width)
+    brush.detail(_strip(kerb, kerb + stone, _NEAR, FAR), shade(paving, 1.15))
+    brush.detail(_strip(kerb, kerb + stone / 4, _NEAR, FAR), shade(paving, 0.6))
+
+
+def _haze(canvas: Canvas) -> None:
+    """Draws the haze over the ground, row by row."""
+    camera, light = canvas.camera, canvas.light
+    reach = camera.focal * camera.height  # depth times rows below the horizon
+    top = int(camera.horizon + reach / FAR)
+    depth = reach / (np.arange(top, canvas.height) + 1 - camera.horizon)
+    veil = (255 * (1 - np.exp(-depth / light.sight))).astype("uint8")
+    stencil = Image.fromarray(np.repeat(veil[:, None], canvas.width, axis=1))
+    color = tuple(int(value) for value in light.skyline)
+    canvas.image.paste(color, (0, top, canvas.width, canvas.height), stencil)
 
 
 def _wear(road: Brush, rng, street: Street, asphalt: RGB) -> None:
@@ -149,17 +168,14 @@ def _marks(road: Brush, rng, street: Street) -> None:
     paint = shade(pick(rng, ((226, 226, 218), (220, 190, 96))), rng.uniform(0.72, 1.0))
     white = shade((224, 224, 220), rng.uniform(0.72, 1.0))
     lanes = (0.0,) if street.half < 5.8 else (-street.half / 2, 0.0, street.half / 2)
-
-    def free(z: float) -> bool:
-        return not street.junction or not (
-            street.junction[0] - 3 < z < street.junction[1]
-        )
-
     for lane in lanes:
         starts = np.arange(_NEAR + rng.uniform(0, 6), 90, 6.0)
-        dashes = [_flat(lane - 0.08, lane + 0.08, z, z + 3) for z in starts if free(z)]
-        if dashes:
-            road.detail(dashes, paint)
+        dashes = [
+            _flat(lane - 0.08, lane + 0.08, z, z + 3)
+            for z in starts
+            if not street.crossed(z, z + 3)
+        ]
+        road.detail(dashes, paint)
     if rng.random() < 0.6:
         for side in (-1, 1):
             x = side * (street.half - 0.35)
@@ -175,7 +191,7 @@ def bonnet(canvas: Canvas, rng: np.random.Generator) -> None:
     brush = canvas.brush("void", 0.0)
     paint = tint(rng, pick(rng, ((30, 32, 38), (130, 132, 138), (90, 24, 26))))
     width, height = canvas.width, canvas.height
-    rise, middle = rng.uniform(0.03, 0.08) * height, rng.uniform(0.4, 0.6) * width
+    rise, middle = rng.uniform(0.025, 0.065) * height, rng.uniform(0.4, 0.6) * width
     columns = np.linspace(0, width, 32)
     curve = 1 - 0.7 * ((columns - middle) / width * 1.6) ** 2
 

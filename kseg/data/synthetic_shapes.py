@@ -84,7 +84,7 @@ class Box:
 
 def pick(rng: np.random.Generator, items: Sequence):
     """Returns one of the items."""
-    return items[rng.integers(len(items))]
+    return items[int(rng.integers(len(items)))]
 
 
 def tint(rng: np.random.Generator, color: RGB, spread: float = 0.12) -> RGB:

@@ -13,7 +13,7 @@ from kseg.labels import Labels
 
 
 class LiteRTModel:
-    """A LiteRT file that `export_litert` wrote, ready to run. Needs no TensorFlow.
+    """A LiteRT file that `export_litert` wrote, loaded into the LiteRT runtime.
 
     Args:
         path: The `.tflite` file; its sidecar must lie beside it.

@@ -1,7 +1,7 @@
 """Boundary F1 (BF): how well the outlines of classes agree.
 
 Csurka, Larlus and Perronnin, "What is a good evaluation measure for semantic
-segmentation?", BMVC 2013, section 3. For an image and a class, precision is the share
+segmentation?", BMVC 2013. For an image and a class, precision is the share
 of predicted boundary pixels within a tolerance of a true one, recall the share of true
 ones within the tolerance of a predicted one, and BF their harmonic mean.
 
@@ -9,7 +9,7 @@ A boundary pixel has one of its four neighbours in another class; neither the ed
 the image nor void makes a boundary. A class counted in an image has a boundary in the
 labels or in the prediction; with only one of them its BF is 0. An image without such
 a class is left out.
-Departure: a pixel exactly at the tolerance is within it, as in SegNet's script.
+Departure: a pixel exactly at the tolerance is within it.
 """
 
 from types import ModuleType

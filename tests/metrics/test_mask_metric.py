@@ -120,7 +120,7 @@ def test_weight_leaves_padding_images_out(evaluate):
     labels, predictions = rng.integers(0, 3, (2, 4, 6, 8))
     labels[3] = 99  # would raise if it counted
     weights = np.array([1, 0, 1, 0], "float32")
-    for metric_class in METRICS:
+    for metric_class in (metrics.MeanIoU, metrics.BoundaryF1):
         kept, weighted, compiled = (metric_class(3) for _ in range(3))
         kept.update_state(labels[[0, 2]], predictions[[0, 2]])
         weighted.update_state(labels, predictions, weights)

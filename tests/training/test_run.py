@@ -1,0 +1,196 @@
+"""A run from its command line to its files."""
+
+import json
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import pytest
+
+import kseg
+from kseg.training import callbacks, run
+
+
+def start(config, directory, *more):
+    return run.main([str(config), "--directory", str(directory), *more])
+
+
+def test_a_run_writes_everything_it_promises(config, tmp_path, capsys):
+    directory = tmp_path / "result"
+    assert start(config, directory) == 0
+    for name in (
+        "tiny.keras",
+        "tiny.json",
+        "tiny_float32.tflite",
+        "metrics.json",
+        "README.md",
+        "overlay.png",
+        "experiment.json",
+        "run/log.csv",
+        "run/class_iou.csv",
+    ):
+        assert (directory / name).is_file(), name
+    assert not list(directory.rglob(".*"))
+
+    metrics = json.loads((directory / "metrics.json").read_text())
+    assert metrics["validation"]["images"] == 3
+    assert metrics["files"][1]["agreement"] > 0.999
+    log = (directory / "run/log.csv").read_text().splitlines()
+    best = max(float(row["val_mean_iou"]) for row in _rows(log))
+    assert metrics["validation"]["mean_iou"] == pytest.approx(best, abs=1e-4)
+
+    # The network alone is saved, without the optimizer's moments.
+    model = kseg.load(directory / "tiny.keras")
+    assert getattr(model, "optimizer", None) is None
+    assert model.name == "unet"
+    assert "IoU %: sky" in capsys.readouterr().out
+
+
+def _rows(lines):
+    header = lines[0].split(",")
+    return [dict(zip(header, line.split(","), strict=True)) for line in lines[1:]]
+
+
+def test_a_resumed_run_ends_where_an_uninterrupted_one_does(
+    config, tmp_path, monkeypatch
+):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    assert start(config, whole) == 0
+
+    # Stopped between the first epoch's checkpoint and the second epoch.
+    class Stopped(Exception):
+        pass
+
+    save = callbacks.Checkpoints.on_epoch_end
+
+    def save_and_stop(self, epoch, logs=None):
+        save(self, epoch, logs)
+        raise Stopped
+
+    monkeypatch.setattr(callbacks.Checkpoints, "on_epoch_end", save_and_stop)
+    with pytest.raises(Stopped):
+        start(config, parts)
+    monkeypatch.undo()
+    assert json.loads((parts / "run/state.json").read_text())["epochs"] == 1
+    assert start(config, parts, "--resume") == 0
+
+    ours, theirs = (_last_weights(d / "run") for d in (whole, parts))
+    assert len(ours) == len(theirs)
+    for name in ours:
+        np.testing.assert_allclose(ours[name], theirs[name], rtol=1e-5, atol=1e-6)
+
+
+def _last_weights(directory):
+    """All arrays of the last checkpoint: network, optimizer and random state."""
+    found = {}
+    with h5py.File(directory / callbacks.read_state(directory)["last"]) as file:
+        file.visititems(
+            lambda name, item: found.update({name: np.asarray(item)})
+            if isinstance(item, h5py.Dataset)
+            else None
+        )
+    return found
+
+
+def test_a_run_is_not_written_over(config, tmp_path, capsys):
+    assert start(config, tmp_path / "a") == 0
+    assert start(config, tmp_path / "a") == 2
+    assert "--resume" in capsys.readouterr().err
+
+
+def test_an_auxiliary_head_trains_and_is_not_shipped(config, tmp_path):
+    directory = tmp_path / "result"
+    text = config.read_text().replace(
+        "export=", 'auxiliary=dict(tap="encoder3_relu2", weight=0.4, filters=4), export='
+    )
+    config.write_text(text)
+    assert start(config, directory) == 0
+    header = (directory / "run/log.csv").read_text().splitlines()[0]
+    assert "auxiliary_loss" in header and "val_logits_mean_iou" in header
+    names = [layer.name for layer in kseg.load(directory / "tiny.keras").layers]
+    assert not [name for name in names if "auxiliary" in name]
+
+
+def test_a_valid_unet_is_trained_on_the_middle_of_its_images(config, tmp_path):
+    text = config.read_text()
+    text = text.replace("depth=3", 'depth=2, padding="valid"')
+    text = text.replace("crop=(32, 48)", "crop=(32, 48)").replace("(48, 64)", "(48, 64)")
+    config.write_text(text)
+    assert start(config, tmp_path / "a", "--set", "export.formats=()") == 0
+    result = json.loads((tmp_path / "a/metrics.json").read_text())
+    assert result["validation"]["images"] == 3
+
+
+@pytest.mark.parametrize(
+    ("assignment", "words"),
+    [
+        ("network.backbone=resnet50", ["backbone", "filters"]),
+        ("fit.epoch=3", ["'epoch'", "Did you mean 'epochs'?"]),
+        ("optimizer.name=adam", ["optimizer", "adamw"]),
+        ("data.name=cityscape", ["data set", "camvid"]),
+        ("network.num_classes=4", ["4", "9 classes", "sky"]),
+        ("fit", ["section.key=value"]),
+        ("nothing.key=1", ["section", "network"]),
+        ("data.path=/nowhere", ["/nowhere"]),
+        ("loss.class_weights=[1,2]", ["one number per class"]),
+    ],
+)
+def test_wrong_input_is_explained(config, tmp_path, capsys, assignment, words):
+    assert start(config, tmp_path / "a", "--set", assignment) == 2
+    message = capsys.readouterr().err
+    assert "kseg: " in message
+    for word in words:
+        assert word in message
+    assert not (tmp_path / "a" / "tiny.keras").exists()
+
+
+def test_an_unknown_config_lists_those_that_exist(capsys):
+    assert run.main(["camvid_deeplab"]) == 2
+    assert "camvid_deeplabv3plus_mobilenet_v2" in capsys.readouterr().err
+
+
+def test_a_place_that_cannot_be_written_is_named(config, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert start(config, tmp_path / "file" / "below") == 2
+    assert "file" in capsys.readouterr().err
+
+
+def test_not_a_number_stops_the_run_and_keeps_the_last_good_epoch(
+    config, tmp_path, capsys
+):
+    directory = tmp_path / "a"
+    assert start(config, directory) == 0
+    kept = _last_weights(directory / "run")
+    more = ("--set", "fit.epochs=4", "optimizer.learning_rate=1e30", "--resume")
+    assert start(config, directory, *more) == 2
+    assert "finite" in capsys.readouterr().err
+    for name, array in _last_weights(directory / "run").items():
+        np.testing.assert_array_equal(array, kept[name])
+
+
+REPLICAS = """
+import sys, json
+import tensorflow as tf
+count = int(sys.argv[1])
+cpus = tf.config.list_physical_devices("CPU")
+tf.config.set_logical_device_configuration(
+    cpus[0], [tf.config.LogicalDeviceConfiguration()] * count)
+from kseg.training import run
+code = run.main([sys.argv[2], "--directory", sys.argv[3], "--set",
+    "network.dropout=0.0", "export.formats=()", "data.val_batch_size=2"])
+sys.exit(code)
+"""
+
+
+def test_two_replicas_train_like_one(config, tmp_path):
+    logs = []
+    for count in (1, 2):
+        directory = tmp_path / str(count)
+        command = [sys.executable, "-c", REPLICAS, str(count), config, directory]
+        subprocess.run(list(map(str, command)), check=True, capture_output=True)
+        logs.append(_rows((directory / "run/log.csv").read_text().splitlines()))
+    # Three validation images in batches of two: the last batch is filled up.
+    for one, two in zip(*logs, strict=True):
+        for key in one:
+            assert float(one[key]) == pytest.approx(float(two[key]), abs=2e-4), key
