@@ -4,12 +4,11 @@ Heavy imports wait until a command runs, so that `--help` answers at once.
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+from kseg.quiet import import_backend
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -27,6 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return train(argv[1:])
     arguments = _parser().parse_args(argv)
+    import_backend()
     try:
         return arguments.run(arguments)
     except (ValueError, OSError) as error:

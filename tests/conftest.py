@@ -1,9 +1,6 @@
 """What tests share: the reference data beside the repository, and a tiny data set."""
 
-import os
 from pathlib import Path
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import pytest
 

@@ -13,7 +13,7 @@ import os
 import sys
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+from kseg.quiet import import_backend
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -26,6 +26,7 @@ def main(argv: list[str] | None = None) -> int:
         The exit code: 0, or 2 for wrong input, which a message explains.
     """
     arguments = parser().parse_args(argv)
+    import_backend()
     from kseg.training.experiment import load_experiment
 
     try:

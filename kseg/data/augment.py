@@ -92,7 +92,7 @@ class ColorJitter:
         )
         luma = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
         # All three are linear in the colour, so one matrix and offset do.
-        matrix = saturation * np.eye(3) + (1 - saturation) * np.outer(luma, np.ones(3))
+        matrix = saturation * np.eye(3) + (1 - saturation) * np.outer(np.ones(3), luma)
         mean = float(image.mean(axis=(0, 1)) @ luma)
         matrix = (matrix * contrast * brightness).astype(np.float32)
         offset = np.float32((1 - contrast) * brightness * mean)

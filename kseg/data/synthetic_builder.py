@@ -87,7 +87,7 @@ class KsegSynthetic(tfds.core.GeneratorBasedBuilder):
         """Yields the scenes of a split."""
         config = self._scenes
         for index in range(count):
-            image, mask = scene(index, split, 0, config.size)
+            image, mask = scene(index, split, config.seed, config.size)
             yield (
                 index,
                 {

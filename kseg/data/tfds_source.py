@@ -24,8 +24,8 @@ def tfds(
         dataset: Name as TFDS knows it, `"oxford_iiit_pet"`.
         classes: The names of the classes in the order of their ids, or their
             number.
-        splits: Our name of a split to TFDS's: by default
-            `{"train": "train", "val": "validation"}`.
+        splits: Our name of a split to TFDS's, which may be a part such as
+            `"train[:80%]"`: by default `{"train": "train", "val": "validation"}`.
         image_key: Feature that holds the image.
         mask_key: Feature that holds the mask.
         values: Value in the mask to class id, `{1: 0, 2: 1, 3: 2}` for
@@ -53,11 +53,13 @@ def tfds(
                 f"it has {sorted(builder.info.features)}."
             )
     wanted = names.get(split, split)
-    if wanted.split("[")[0] not in builder.info.splits:
+    try:
+        builder.info.splits[wanted]
+    except ValueError as error:
         raise ValueError(
             f"The data set {dataset!r} must have the split. Received: {wanted!r}; it "
             f"has {sorted(builder.info.splits)}. `splits={{{split!r}: ...}}` renames."
-        )
+        ) from error
     if isinstance(classes, int):
         labels = Labels.numbered(classes, ignore_class)
     else:

@@ -24,9 +24,9 @@ from kseg.export.litert_model import (
     sidecar_path,
     write_sidecar,
 )
-from kseg.export.quiet import quiet
 from kseg.export.saved_model import SIGNATURE, image_shape, write_signature
 from kseg.labels import Labels
+from kseg.quiet import quiet
 from kseg.registry import unknown
 
 PRECISIONS = ("float32", "float16", "int8")

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from kseg.export.quiet import quiet
+from kseg.quiet import quiet
 
 
 def operators(path: str | Path) -> dict[str, int]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from kseg.export.quiet import quiet
+from kseg.quiet import quiet
 
 SIGNATURE = "serving_default"
 _TOLERANCE = 1e-4

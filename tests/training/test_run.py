@@ -86,9 +86,11 @@ def _last_weights(directory):
     found = {}
     with h5py.File(directory / callbacks.read_state(directory)["last"]) as file:
         file.visititems(
-            lambda name, item: found.update({name: np.asarray(item)})
-            if isinstance(item, h5py.Dataset)
-            else None
+            lambda name, item: (
+                found.update({name: np.asarray(item)})
+                if isinstance(item, h5py.Dataset)
+                else None
+            )
         )
     return found
 
@@ -102,7 +104,8 @@ def test_a_run_is_not_written_over(config, tmp_path, capsys):
 def test_an_auxiliary_head_trains_and_is_not_shipped(config, tmp_path):
     directory = tmp_path / "result"
     text = config.read_text().replace(
-        "export=", 'auxiliary=dict(tap="encoder3_relu2", weight=0.4, filters=4), export='
+        "export=",
+        'auxiliary=dict(tap="encoder3_relu2", weight=0.4, filters=4), export=',
     )
     config.write_text(text)
     assert start(config, directory) == 0
@@ -115,7 +118,9 @@ def test_an_auxiliary_head_trains_and_is_not_shipped(config, tmp_path):
 def test_a_valid_unet_is_trained_on_the_middle_of_its_images(config, tmp_path):
     text = config.read_text()
     text = text.replace("depth=3", 'depth=2, padding="valid"')
-    text = text.replace("crop=(32, 48)", "crop=(32, 48)").replace("(48, 64)", "(48, 64)")
+    text = text.replace("crop=(32, 48)", "crop=(32, 48)").replace(
+        "(48, 64)", "(48, 64)"
+    )
     config.write_text(text)
     assert start(config, tmp_path / "a", "--set", "export.formats=()") == 0
     result = json.loads((tmp_path / "a/metrics.json").read_text())

@@ -57,7 +57,19 @@ def test_the_model_predicts_from_the_command_line(scenes, tmp_path):
     path = tmp_path / "net.keras"
     kseg.build("unet", num_classes=9, filters=4, depth=3).save(path)
     images = scenes / "val" / "images"
-    assert cli.main(["predict", "--model", str(path), str(images), "--output", str(tmp_path / "out")]) == 0
+    assert (
+        cli.main(
+            [
+                "predict",
+                "--model",
+                str(path),
+                str(images),
+                "--output",
+                str(tmp_path / "out"),
+            ]
+        )
+        == 0
+    )
     assert len(list((tmp_path / "out").glob("*_mask.png"))) == 3
 
 
@@ -77,6 +89,8 @@ def test_the_metrics_count_on_jax_what_they_count_in_numpy(scenes):
     boundary = metrics.BoundaryF1(5)
     boundary.update_state(labels, ids)
     expected, _ = metrics.mean_boundary_f1(
-        np.stack([metrics.boundary_f1(m, i, 5) for m, i in zip(labels, ids, strict=True)])
+        np.stack(
+            [metrics.boundary_f1(m, i, 5) for m, i in zip(labels, ids, strict=True)]
+        )
     )
     assert float(boundary.result()) == pytest.approx(expected, abs=1e-6)

@@ -23,3 +23,18 @@ def quiet() -> Iterator[None]:
         sys.stderr.flush()
         os.dup2(terminal, 2)
         os.close(terminal)
+
+
+def import_backend() -> None:
+    """Imports Keras with its backend, without the notes that TensorFlow prints.
+
+    A command calls this before it does anything heavy. It also looks at the devices,
+    which TensorFlow notes when they are first asked for.
+    """
+    with quiet():
+        import keras
+
+        if keras.backend.backend() == "tensorflow":
+            import tensorflow as tf
+
+            tf.config.list_logical_devices()

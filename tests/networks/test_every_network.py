@@ -1,0 +1,236 @@
+"""What holds for every network that is registered, whichever it is."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import kseg
+from kseg import networks
+from kseg.losses import CrossEntropy
+
+# Arguments that make a network small; one without an entry is tested as it is.
+SMALL = {
+    "deeplabv3plus": dict(backbone="mobilenet_v2", filters=16),
+    "unet": dict(filters=4),
+}
+SIZES = [(1, 1), (33, 47), (65, 40)]
+REPOSITORY = Path(__file__).parents[2]
+
+
+def build(name, num_classes=5):
+    """Builds a small network whose logits are far from zero."""
+    keras.utils.set_random_seed(0)
+    model = kseg.build(name, num_classes=num_classes, **SMALL.get(name, {}))
+    rng = np.random.default_rng(0)
+    for variable in model.variables:
+        if variable.name in ("moving_mean", "beta", "bias"):
+            variable.assign(rng.normal(0, 0.1, variable.shape))
+    return model
+
+
+def images(size, batch=2, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.integers(0, 256, (batch, *size, 3)).astype("uint8")
+
+
+def logits_of(model, x):
+    return keras.ops.convert_to_numpy(model(x.astype("float32"), training=False))
+
+
+def assert_close(actual, expected, rtol=1e-4):
+    assert np.ptp(expected) > 1e-2
+    np.testing.assert_allclose(actual, expected, atol=rtol * np.abs(expected).max())
+
+
+@pytest.fixture(scope="module", params=kseg.names())
+def name(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def model(name):
+    return build(name)
+
+
+@pytest.fixture(scope="module")
+def saved(model, tmp_path_factory):
+    """The `.keras` file of the network."""
+    path = tmp_path_factory.mktemp(model.name) / f"{model.name}.keras"
+    model.save(path)
+    return path
+
+
+def test_the_file_the_function_and_the_model_have_the_name(name, model):
+    assert model.name == name
+    assert networks.builder(name).__name__ == name
+    assert networks.builder(name).__module__ == f"kseg.networks.{name}"
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_logits_are_float32_at_the_size_of_the_image(model, size):
+    result = logits_of(model, images(size))
+    assert result.shape == (2, *size, 5)
+    assert result.dtype == np.float32
+    assert np.all(np.isfinite(result))
+    assert np.ptp(result) > 0
+
+
+def test_the_shapes_are_open(model):
+    assert model.input_shape == (None, None, None, 3)
+    assert model.output_shape == (None, None, None, 5)
+    assert model.output.dtype == "float32"
+
+
+def test_uint8_images_are_float_images(model):
+    pixels = images((33, 47))
+    expected = logits_of(model, pixels)
+    np.testing.assert_array_equal(model(pixels, training=False), expected)
+    assert_close(model.predict_on_batch(pixels), expected)
+
+
+def test_images_of_a_batch_do_not_see_each_other(model):
+    pixels = images((33, 47))
+    alone = np.concatenate([logits_of(model, image[np.newaxis]) for image in pixels])
+    assert_close(alone, logits_of(model, pixels))
+
+
+def test_every_variable_has_a_gradient_and_training_moves_it(name):
+    model = build(name)
+    masks = np.random.default_rng(1).integers(0, 5, (2, 65, 40))
+    masks[:, :3] = 255
+    pixels = tf.constant(images((65, 40)), "float32")
+    loss = CrossEntropy()
+    with tf.GradientTape() as tape:
+        value = loss(masks, model(pixels, training=True))
+    gradients = tape.gradient(value, [v.value for v in model.trainable_variables])
+    assert np.isfinite(value) and value > 0
+    for variable, gradient in zip(model.trainable_variables, gradients, strict=True):
+        assert gradient is not None, variable.path
+        assert np.all(np.isfinite(gradient)), variable.path
+        assert np.any(gradient), variable.path
+
+    before = [keras.ops.convert_to_numpy(v) for v in model.variables]
+    model.compile(keras.optimizers.SGD(0.1), loss, jit_compile=False)
+    assert np.isfinite(model.train_on_batch(pixels, masks))
+    for variable, value in zip(model.variables, before, strict=True):
+        if variable.dtype == "float32":  # and no state of a random generator
+            after = keras.ops.convert_to_numpy(variable)
+            assert np.all(np.isfinite(after)), variable.path
+            assert np.any(after != value), variable.path
+
+
+def test_a_saved_network_needs_no_custom_objects(model, saved):
+    restored = keras.saving.load_model(saved)
+    for size in SIZES:
+        expected = logits_of(model, images(size))
+        np.testing.assert_array_equal(logits_of(restored, images(size)), expected)
+
+
+def test_a_saved_model_takes_any_size(model, tmp_path):
+    model.export(tmp_path / "saved_model", verbose=False)
+    restored = tf.saved_model.load(str(tmp_path / "saved_model"))
+    for size in ((33, 47), (64, 32)):
+        pixels = images(size)
+        assert_close(
+            restored.serve(tf.constant(pixels, "float32")).numpy(),
+            logits_of(model, pixels),
+        )
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_mixed_precision_gives_finite_float32_logits(name, policy):
+    keras.config.set_dtype_policy(policy)
+    try:
+        model = build(name)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    half = policy.removeprefix("mixed_")
+    computed = {layer.compute_dtype for layer in model.layers}
+    assert half in computed
+    result = model(images((33, 47)), training=False)
+    assert result.dtype == "float32"
+    assert np.all(np.isfinite(result))
+    assert np.ptp(result) > 0
+
+
+def test_a_fixed_size_and_another_class_count(name):
+    model = kseg.build(
+        name, num_classes=2, input_shape=(48, 32, 3), **SMALL.get(name, {})
+    )
+    assert model.output_shape == (None, 48, 32, 2)
+    with pytest.raises(ValueError):
+        model(np.zeros((1, 48, 33, 3), "float32"))
+
+
+@pytest.mark.parametrize("num_classes", [1, 0, -3])
+def test_fewer_than_two_classes_are_refused(name, num_classes):
+    with pytest.raises(ValueError, match=f"2 or more. Received: {num_classes}"):
+        kseg.build(name, num_classes=num_classes)
+
+
+def test_an_unknown_argument_lists_the_known(name):
+    with pytest.raises(ValueError, match="'num_classes'.*mean 'num_classes'") as error:
+        kseg.build(name, classes=5)
+    assert f"argument of {name!r}" in str(error.value)
+
+
+def test_an_unknown_network_lists_the_known():
+    with pytest.raises(ValueError) as error:
+        kseg.build("deeplabv3+")
+    for name in kseg.names():
+        assert repr(name) in str(error.value)
+
+
+ON_JAX = """
+import sys
+import numpy as np
+import kseg
+
+path, arrays = sys.argv[1:]
+model = kseg.load(path)
+with np.load(arrays) as file:
+    for key in ("33x47", "64x48"):
+        x, expected = file[f"images {key}"], file[f"logits {key}"]
+        actual = np.asarray(model(x, training=False))
+        assert actual.dtype == np.float32, actual.dtype
+        atol = 1e-3 * np.abs(expected).max()
+        np.testing.assert_allclose(actual, expected, atol=atol, err_msg=key)
+assert "jax" in sys.modules
+assert "tensorflow" not in sys.modules
+print("equal")
+"""
+
+
+def python_with_jax():
+    """Returns an interpreter that has JAX: this one, or that of `make test-jax`."""
+    if importlib.util.find_spec("jax"):
+        return sys.executable
+    other = REPOSITORY / ".venv-jax" / "bin" / "python"
+    return str(other) if other.is_file() else None
+
+
+@pytest.mark.skipif(python_with_jax() is None, reason="JAX is not installed")
+def test_jax_gives_the_logits_of_tensorflow(model, saved, tmp_path):
+    arrays = {}
+    for size in ((33, 47), (64, 48)):
+        key = "x".join(map(str, size))
+        arrays[f"images {key}"] = images(size).astype("float32")
+        arrays[f"logits {key}"] = logits_of(model, images(size))
+    np.savez(tmp_path / "arrays.npz", **arrays)
+    result = subprocess.run(
+        [python_with_jax(), "-c", ON_JAX, str(saved), str(tmp_path / "arrays.npz")],
+        env={**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"},
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip().endswith("equal")

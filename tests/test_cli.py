@@ -1,0 +1,154 @@
+"""The command line, as a user calls it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import kseg
+from kseg import cli
+from kseg.data.synthetic import LABELS
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """Path of an untrained model for the scenes, with its sidecar."""
+    folder = tmp_path_factory.mktemp("model")
+    kseg.build("unet", num_classes=9, filters=2, depth=2).save(folder / "net.keras")
+    info = {"name": "net", "input_size": [48, 64], "labels": LABELS.to_dict()}
+    (folder / "net.json").write_text(json.dumps(info))
+    return folder / "net.keras"
+
+
+@pytest.mark.parametrize("command", [[], ["train"], ["predict"], ["export"]])
+def test_help_imports_neither_keras_nor_tensorflow(command):
+    code = (
+        "import sys\nfrom kseg.cli import main\n"
+        f"try:\n    main({[*command, '--help']!r})\n"
+        "except SystemExit as stop:\n    assert stop.code == 0\n"
+        "assert not {'keras', 'tensorflow', 'numpy'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_list_names_what_there_is(capsys):
+    assert cli.main(["list"]) == 0
+    out = capsys.readouterr().out
+    for name in ("deeplabv3plus", "xception65", "camvid", "demo"):
+        assert name in out
+
+
+def test_predict_writes_masks_overlays_and_probabilities(model, scenes, tmp_path):
+    out = tmp_path / "out"
+    arguments = ["--model", str(model), "--output", str(out), "--probabilities"]
+    assert cli.main(["predict", *arguments, str(scenes / "val" / "images")]) == 0
+    masks = sorted(out.glob("*_mask.png"))
+    assert len(masks) == 3
+    mask = Image.open(masks[0])
+    assert mask.mode == "P" and mask.size == (64, 48)
+    assert mask.getpalette()[:3] == list(LABELS.colors[0])
+    stem = masks[0].name.removesuffix("_mask.png")
+    probabilities = np.load(out / f"{stem}_probabilities.npy")
+    assert probabilities.shape == (48, 64, 9)
+    ids = np.asarray(mask)
+    chosen = np.take_along_axis(probabilities, ids[..., None].astype(int), -1)[..., 0]
+    np.testing.assert_allclose(chosen, probabilities.max(-1), atol=1e-3)
+    assert (out / f"{stem}_overlay.png").is_file()
+
+
+def test_a_single_pixel_is_an_image_too(model, tmp_path):
+    Image.new("RGB", (1, 1)).save(tmp_path / "dot.png")
+    arguments = ["--model", str(model), "--output", str(tmp_path / "out")]
+    assert cli.main(["predict", *arguments, str(tmp_path / "dot.png")]) == 0
+    assert Image.open(tmp_path / "out" / "dot_mask.png").size == (1, 1)
+
+
+def test_evaluate_prints_and_writes_scores(model, scenes, tmp_path, capsys):
+    data = ["--data", "folder", "--set", f"path={scenes}"]
+    output = tmp_path / "scores.json"
+    arguments = ["--model", str(model), *data, "--output", str(output)]
+    assert cli.main(["evaluate", *arguments]) == 0
+    result = json.loads(output.read_text())
+    assert result["images"] == 3
+    assert f"{100 * result['mean_iou']:.2f}" in capsys.readouterr().out
+
+
+def test_export_verifies_and_the_file_predicts(model, scenes, tmp_path, capsys):
+    data = ["--data", "folder", "--set", f"path={scenes}"]
+    more = ["--formats", "int8", "--result", "class_map", "--output", str(tmp_path)]
+    assert cli.main(["export", "--model", str(model), *data, *more]) == 0
+    assert "LiteRT int8" in capsys.readouterr().out
+    lite = tmp_path / "net_int8.tflite"
+    image = next((scenes / "val" / "images").iterdir())
+    out = tmp_path / "out"
+    arguments = ["--model", str(lite), "--output", str(out), str(image)]
+    assert cli.main(["predict", *arguments]) == 0
+    assert Image.open(out / f"{image.stem}_mask.png").size == (64, 48)
+    assert cli.main(["evaluate", "--model", str(lite), *data]) == 0
+    assert cli.main(["predict", *arguments, "--probabilities"]) == 2
+    assert "class map" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["predict", "--model", "nothing", "."], ["'nothing'", ".keras"]),
+        (["predict", "--model", "{model}", "nowhere.jpg"], ["nowhere.jpg"]),
+        (["predict", "--model", "{model}", "{empty}"], ["holds none"]),
+        (["predict", "--model", "{model}", "--alpha", "2", "."], ["--alpha"]),
+        (["evaluate", "--model", "{model}", "--data", "cars"], ["data set", "camvid"]),
+        (
+            ["evaluate", "--model", "{model}", "--data", "folder", "--set", "pth=x"],
+            ["'pth'", "Did you mean 'path'"],
+        ),
+        (
+            ["evaluate", "--model", "{model}", "--data", "folder", "--set",
+             "path={scenes}", "classes=4"],
+            ["4 classes", "9"],
+        ),
+        (["export", "--model", "{model}", "--formats", "int8"], ["calibration"]),
+        (["export", "--model", "{model}", "--formats", "int4"], ["int4", "int8"]),
+    ],
+)  # fmt: skip
+def test_wrong_input_is_explained(model, scenes, tmp_path, capsys, arguments, words):
+    places = {"model": str(model), "scenes": str(scenes), "empty": str(tmp_path)}
+    assert cli.main([argument.format(**places) for argument in arguments]) == 2
+    message = capsys.readouterr().err
+    for word in words:
+        assert word in message
+
+
+def test_a_wheel_trains_outside_the_repository(tmp_path, scenes):
+    repository = Path(__file__).parents[1]
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    build = ["wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", tmp_path]
+    subprocess.run([*map(str, [*pip, *build, repository])], check=True)
+    (wheel,) = tmp_path.glob("kseg-*.whl")
+    assert wheel.stat().st_size < 1_000_000
+    site = tmp_path / "site"
+    install = ["install", "--no-deps", "--no-index", "--target", site, wheel]
+    subprocess.run([*map(str, [*pip, *install])], check=True)
+    (tmp_path / "mine.py").write_text(
+        "from kseg.training.experiment import Experiment\n"
+        "def config():\n"
+        "    return Experiment(network=dict(name='unet', filters=2, depth=2),\n"
+        f"        data=dict(name='folder', path={str(scenes)!r}, crop=(32, 32),\n"
+        "                  batch_size=2, val_size=(48, 64)),\n"
+        "        fit=dict(epochs=1, steps_per_epoch=1), export=dict(formats=()))\n"
+    )
+    code = (
+        "import kseg, sys\n"
+        f"assert kseg.__file__.startswith({str(site)!r}), kseg.__file__\n"
+        "from kseg.cli import main\n"
+        "sys.exit(main(['train', 'mine.py']))\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(site)}
+    subprocess.run(
+        [sys.executable, "-c", code], check=True, cwd=tmp_path, env=environment
+    )
+    assert (tmp_path / "saved_models" / "mine" / "mine.keras").is_file()
