@@ -31,6 +31,7 @@ def import_backend() -> None:
     A command calls this before it does anything heavy. It also looks at the devices,
     which TensorFlow notes when they are first asked for.
     """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with quiet():
         import keras
 

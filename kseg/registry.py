@@ -2,13 +2,15 @@
 
 import difflib
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-import keras
+if TYPE_CHECKING:
+    import keras
 
-_NETWORKS: dict[str, Callable[..., keras.Model]] = {}
+_NETWORKS: "dict[str, Callable[..., keras.Model]]" = {}
 
 
-def register(name: str) -> Callable[[Callable[..., keras.Model]], Callable]:
+def register(name: str) -> Callable[[Callable], Callable]:
     """Registers the decorated builder under `name`.
 
     Args:
@@ -38,7 +40,7 @@ def names() -> list[str]:
     return sorted(_NETWORKS)
 
 
-def builder(name: str) -> Callable[..., keras.Model]:
+def builder(name: str) -> "Callable[..., keras.Model]":
     """Returns the function registered under `name`.
 
     Args:

@@ -2,9 +2,9 @@
 
 import ast
 import dataclasses
-import importlib.util
 import inspect
 import json
+import runpy
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -122,15 +122,13 @@ def load_experiment(config: str) -> tuple[str, Experiment]:
             unknown("config", config, config_names())
             + " The path of a .py file is right too."
         )
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    if not hasattr(module, "config"):
+    namespace = runpy.run_path(str(path))
+    if "config" not in namespace:
         raise ValueError(
             "A config must have a function `config()` that returns an Experiment. "
             f"Received: {path}."
         )
-    return path.stem, module.config()
+    return path.stem, namespace["config"]()
 
 
 def config_names() -> list[str]:

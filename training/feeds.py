@@ -1,6 +1,7 @@
 """The data of a run: sources, and the feeds of training and validation."""
 
 import dataclasses
+from collections.abc import Callable
 
 import keras
 
@@ -86,8 +87,8 @@ def open_feeds(
     """
     train = data.open_source(name, "train", **options)
     val = data.open_source(name, "val", **options)
-    augment = [
-        data.RandomScaleCrop(tuple(crop), tuple(scale), train.labels.ignore_class)
+    augment: list[Callable] = [
+        data.RandomScaleCrop(crop, scale, train.labels.ignore_class)
     ]
     if flip:
         augment.append(data.RandomFlip(flip))

@@ -9,6 +9,7 @@ function `config()` that returns an `Experiment`. Results go to
 
 import argparse
 import contextlib
+import itertools
 import os
 import sys
 from pathlib import Path
@@ -254,6 +255,7 @@ def export(
     size: tuple[int, int] | None = None,
     output: str = "logits",
     pictures: int = 3,
+    note: str = "",
 ) -> dict:
     """Evaluates the network, writes its files, verifies them, writes the card.
 
@@ -268,7 +270,9 @@ def export(
         size: Height and width of the LiteRT files; `None` for that of validation.
         output: What the LiteRT files return: `"logits"`, `"probabilities"` or
             `"class_map"`.
-        pictures: How many validation images the overlay picture shows.
+        pictures: How many validation images the overlay picture shows; 0 for no
+            picture, where they must not be passed on.
+        note: What the card says of licence and use.
 
     Returns:
         The scores, as `metrics.json` holds them.
@@ -283,7 +287,8 @@ def export(
     from kseg.training.callbacks import read_state
 
     val, labels = feeds.val, feeds.val.labels
-    size = tuple(size or feeds.val_examples.size)
+    height, width = size or feeds.val_examples.size
+    size = (height, width)
     info = {"name": name, "input_size": list(size), "labels": labels.to_dict()}
     write_json(directory / f"{name}.json", info)
     with whole_file(directory / f"{name}.keras") as temporary:
@@ -293,8 +298,10 @@ def export(
     result = evaluate(lambda image: predict(model, image), examples, labels, len(val))
     print(score_table(result))
 
-    shown = [(*pair, predict(model, pair[0])) for pair in fitted(val, size, pictures)]
-    write_image(directory / "overlay.png", side_by_side(shown[:pictures], labels))
+    if pictures:
+        shown = list(itertools.islice(fitted(val, size, pictures), pictures))
+        rows = [(image, mask, predict(model, image)) for image, mask in shown]
+        write_image(directory / "overlay.png", side_by_side(rows, labels))
 
     rows = []
     if formats and keras.backend.backend() == "tensorflow":
@@ -321,13 +328,13 @@ def export(
     write_card(
         directory / "README.md",
         name,
-        card_facts(name, experiment, model, metrics),
+        card_facts(name, experiment, model, metrics, note),
         result,
         rows,
         labels,
-        "overlay.png",
+        "overlay.png" if pictures else None,
     )
-    print(f"{directory}: model, files, metrics.json, README.md and overlay.png")
+    print(f"{directory} holds the model, its files, metrics.json and a card, README.md")
     return metrics
 
 
@@ -350,11 +357,13 @@ def environment() -> dict[str, str]:
     }
 
 
-def card_facts(name: str, experiment, model, metrics: dict) -> dict[str, str]:
+def card_facts(
+    name: str, experiment, model, metrics: dict, note: str
+) -> dict[str, str]:
     """Returns what the model card says in front of the scores."""
     network = {k: v for k, v in experiment.network.items() if k != "weights"}
     described = ", ".join(f"{key} {value}" for key, value in network.items())
-    return {
+    facts = {
         "Network": f"{described}; {model.count_params():,} parameters",
         "Input": "RGB images in 0 to 255; normalisation is inside the graph",
         "Data": ", ".join(
@@ -365,6 +374,7 @@ def card_facts(name: str, experiment, model, metrics: dict) -> dict[str, str]:
         "the validation images that the scores below are on",
         "Environment": ", ".join(f"{k} {v}" for k, v in metrics["environment"].items()),
     }
+    return {**facts, "Note": note} if note else facts
 
 
 if __name__ == "__main__":

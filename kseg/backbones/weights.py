@@ -131,7 +131,7 @@ def load_weights(
     check_weights(weights, backbone)
     if weights is None:
         return model
-    if weights == "imagenet":
+    if weights == "imagenet" and backbone is not None:
         record = IMAGENET[backbone]
         weights = fetch(record.url, record.path(), record.digest)
     if Path(weights).suffix == ".keras":

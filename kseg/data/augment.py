@@ -42,10 +42,11 @@ class RandomScaleCrop:
 
     def __call__(self, image, mask, rng: np.random.Generator):
         """Returns the window of `image` and of `mask`."""
-        scale = np.exp(rng.uniform(*np.log(self.scale)))
+        low, high = np.log(self.scale)
+        scale = np.exp(rng.uniform(low, high))
         height, width = (side / scale for side in self.size)
         image = _pad(image, int(np.ceil(height)), int(np.ceil(width)), NEUTRAL)
-        mask = _pad(mask, *image.shape[:2], self.ignore_class)
+        mask = _pad(mask, image.shape[0], image.shape[1], self.ignore_class)
         top = rng.uniform(0, image.shape[0] - height)
         left = rng.uniform(0, image.shape[1] - width)
         box = (left, top, left + width, top + height)
@@ -92,7 +93,7 @@ class ColorJitter:
         )
         luma = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
         # All three are linear in the colour, so one matrix and offset do.
-        matrix = saturation * np.eye(3) + (1 - saturation) * np.outer(np.ones(3), luma)
+        matrix = saturation * np.eye(3) + (1 - saturation) * np.outer(luma, np.ones(3))
         mean = float(image.mean(axis=(0, 1)) @ luma)
         matrix = (matrix * contrast * brightness).astype(np.float32)
         offset = np.float32((1 - contrast) * brightness * mean)
@@ -114,9 +115,9 @@ def fit_inside(image, mask, size: tuple[int, int], ignore_class: int = 255):
     """
     if image.shape[:2] != tuple(size):
         factor = min(size[0] / image.shape[0], size[1] / image.shape[1])
-        inner = tuple(
-            min(max(round(have * factor), 1), want)
-            for have, want in zip(image.shape[:2], size, strict=True)
+        inner = (
+            min(max(round(image.shape[0] * factor), 1), size[0]),
+            min(max(round(image.shape[1] * factor), 1), size[1]),
         )
         box = (0, 0, image.shape[1], image.shape[0])
         image, mask = _resize_pair(image, mask, inner, box)

@@ -10,7 +10,7 @@ from kseg.data.synthetic_source import synthetic
 from kseg.data.tfds_source import tfds
 from kseg.registry import unknown
 
-_SOURCES: dict[str, Callable[..., Source]] = {
+_SOURCES: dict[str, Callable] = {
     "camvid": camvid,
     "folder": folder,
     "synthetic": synthetic,

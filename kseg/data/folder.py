@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from math import ceil
 from pathlib import Path
 
 import numpy as np
@@ -86,7 +87,7 @@ def _pairs(path, split, images, masks, fraction):
     chosen = [
         pair
         for i, pair in enumerate(pairs)
-        if (i * fraction % 1 < fraction) == (split == "val")
+        if (ceil((i + 1) * fraction) > ceil(i * fraction)) == (split == "val")
     ]
     if not chosen:
         raise ValueError(

@@ -15,8 +15,8 @@ def class_frequencies(source: Source) -> np.ndarray:
         source: Where the masks are; all are read.
 
     Returns:
-        int64 array `(2, num_classes)`: the pixels of each class, and all valid
-        pixels of the images that hold the class.
+        int64 array `(2, num_classes)`: the pixels of each class, and all pixels,
+        void or not, of the images that hold the class.
     """
     counts = np.zeros((2, source.labels.num_classes), np.int64)
     for index in tqdm.trange(len(source), desc="class frequencies", leave=False):
@@ -26,7 +26,7 @@ def class_frequencies(source: Source) -> np.ndarray:
             minlength=source.labels.num_classes,
         )
         counts[0] += here
-        counts[1] += np.where(here > 0, here.sum(), 0)
+        counts[1] += np.where(here > 0, mask.size, 0)
     return counts
 
 
@@ -35,10 +35,10 @@ def class_weights(
 ) -> list[float] | None:
     """Returns the factors for the loss of each class.
 
-    `"median_frequency"`: the frequency of a class is its pixels over all valid
-    pixels of the images that hold it; the factor is the median frequency over
-    the class's (Eigen and Fergus 2015; Badrinarayanan et al., "SegNet", section
-    3.3). A class that never occurs gets 0.
+    `"median_frequency"`: the frequency of a class is its pixels over all pixels of
+    the images that hold it; the factor is the median frequency over the class's
+    (Eigen and Fergus 2015; Badrinarayanan et al., "SegNet", section 3.3). A class
+    that never occurs gets 0.
 
     Args:
         source: The training data.

@@ -51,7 +51,6 @@ class KsegSynthetic(tfds.core.GeneratorBasedBuilder):
 
     # A change of what `scene` draws is a new version: stored scenes would differ.
     VERSION = tfds.core.Version("1.0.0")
-    BUILDER_CONFIGS = [SceneConfig()]
 
     @property
     def _scenes(self) -> SceneConfig:

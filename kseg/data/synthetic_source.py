@@ -37,6 +37,6 @@ def synthetic(
     if split not in splits:
         raise ValueError(f"`split` must be 'train' or 'val'. Received: {split!r}.")
     sources = synthetic_builder.prepare(
-        data_dir or cache_dir() / "tfds", num_train, num_val, tuple(size), seed
+        data_dir or cache_dir() / "tfds", num_train, num_val, (size[0], size[1]), seed
     )
     return TfdsSource(sources[splits[split]], LABELS)

@@ -28,7 +28,11 @@ def write_card(
         labels: The classes.
         picture: Name of a picture beside the card, or `None`.
     """
-    parts = [f"# {name}", *(f"- **{title}**: {text}" for title, text in facts.items())]
+    parts = [
+        f"# {name}",
+        "",
+        *(f"- **{title}**: {text}" for title, text in facts.items()),
+    ]
     if picture:
         parts += ["", f"![image, mask and prediction]({picture})"]
     parts += ["", "## Scores", "", _protocol(result), "", _class_table(result, labels)]

@@ -16,7 +16,7 @@ def test_a_card_holds_facts_scores_and_classes(tmp_path):
     path = tmp_path / "README.md"
     write_card(path, "net", {"Network": "unet"}, result, [], LABELS, "overlay.png")
     text = path.read_text()
-    assert text.startswith("# net\n- **Network**: unet\n")
+    assert text.startswith("# net\n\n- **Network**: unet\n")
     assert "mean IoU **58.33**" in text
     assert "| 1 | road | #c80000 | 66.7 | 100.0 |" in text
     assert "(overlay.png)" in text

@@ -1,6 +1,11 @@
-"""DeepLab v3+ with MobileNetV2 on CamVid, 11 classes.
+"""DeepLab v3+ with MobileNetV2 on CamVid, 11 classes, trained on its 367 images.
 
 python training/run.py camvid_deeplabv3plus_mobilenet_v2
+
+Measured on the 101 validation images at 360x480, which also chose the epoch: mean
+IoU 72.5 %, pixel accuracy 93.6 %, boundary F1 69.6 %; int8: 72.0, 93.4, 68.7 %. 40
+epochs took 55 minutes on 2 cores of an x86-64 processor that other work shared.
+Recipe: ours; the schedule is that of DeepLab (Chen et al. 2018, section 4).
 """
 
 from kseg.training.experiment import Experiment
@@ -43,4 +48,10 @@ def config():
         ),
         optimizer=dict(name="adamw", learning_rate=1e-3, power=0.9, weight_decay=0.01),
         fit=dict(epochs=40, seed=0),
+        # CamVid's images are not ours to pass on.
+        export=dict(
+            pictures=0,
+            note="trained on CamVid in SegNet's form, CC BY-NC 4.0: research use only; "
+            "the backbone's ImageNet weights are Keras's, Apache-2.0",
+        ),
     )

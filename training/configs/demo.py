@@ -13,11 +13,11 @@ def config():
         data=dict(
             name="synthetic",
             crop=(160, 208),
-            batch_size=8,
+            batch_size=4,
             scale=(0.7, 1.4),
             val_size=(180, 240),
         ),
-        loss=dict(name="cross_entropy", class_weights="none"),
+        loss=dict(name="cross_entropy", class_weights="median_frequency"),
         optimizer=dict(name="adamw", learning_rate=2e-3, weight_decay=0.01),
         fit=dict(epochs=8, seed=0),
     )
