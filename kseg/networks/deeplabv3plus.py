@@ -5,7 +5,8 @@ Image Segmentation", ECCV 2018, figure 2. https://arxiv.org/abs/1802.02611
 Departures: half-pixel resizing, where the authors' code aligns corners; batch
 norm momentum is 0.9, theirs .9997 is for runs of 30,000 steps; on
 MobileNetV2 the low-level features are the 24 channels that leave the stage of
-stride 4, as in the authors' zoo there is no decoder to copy.
+stride 4, as in the authors' zoo there is no decoder to copy; on ResNet they are
+the end of the stage of stride 4, theirs are inside a unit, ahead of its addition.
 """
 
 import keras
