@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 JAX_VENV := .venv-jax
 
-.PHONY: demo test test-slow test-jax lint types docs install clean
+.PHONY: demo test test-slow test-jax lint types docs install install-jax clean
 
 demo: $(VENV)/installed
 	$(VENV)/bin/python training/run.py demo --resume
@@ -16,7 +16,8 @@ test-slow: $(VENV)/installed
 
 # The same training without TensorFlow, on JAX.
 test-jax: $(JAX_VENV)/installed
-	KERAS_BACKEND=jax $(JAX_VENV)/bin/python -m pytest -m "not slow" tests/without_tensorflow
+	KERAS_BACKEND=jax $(JAX_VENV)/bin/python -m pytest -m "not slow" \
+		tests/without_tensorflow tests/data/test_feed.py
 
 lint: $(VENV)/installed
 	$(VENV)/bin/ruff check .
@@ -29,6 +30,8 @@ docs: $(VENV)/installed
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --quiet --strict --site-dir build/docs
 
 install: $(VENV)/installed
+
+install-jax: $(JAX_VENV)/installed
 
 $(VENV)/installed: requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -17,7 +17,7 @@ class Labels:
 
     Raises:
         ValueError: If names and colours differ in number, a name comes twice,
-            or `ignore_class` is the id of a class.
+            or `ignore_class` is the id of a class or none that a mask can hold.
     """
 
     names: tuple[str, ...]
@@ -33,10 +33,11 @@ class Labels:
             )
         if len(set(self.names)) != len(self.names):
             raise ValueError(f"Class names must differ. Received: {self.names}.")
-        if 0 <= self.ignore_class < len(self.names):
+        if not len(self.names) <= self.ignore_class < 2**16:
             raise ValueError(
-                f"`ignore_class` must not be the id of a class, 0 to "
-                f"{len(self.names) - 1}. Received: {self.ignore_class}."
+                "`ignore_class` must be an id that is no class and that a mask can "
+                f"hold, {len(self.names)} to 65535. Received: {self.ignore_class}. "
+                "255 is usual."
             )
 
     @property

@@ -102,7 +102,7 @@ def test_export_verifies_and_the_file_predicts(model, scenes, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["predict", "--model", "nothing", "{scenes}/val/images"], ["'nothing'", ".keras"]),
+        (["predict", "--model", "none", "{scenes}/val/images"], ["'none'", ".keras"]),
         (["predict", "--model", "{model}", "nowhere.jpg"], ["nowhere.jpg"]),
         (["predict", "--model", "{model}", "{empty}"], ["holds none"]),
         (["predict", "--model", "{model}", "--alpha", "2", "."], ["--alpha"]),

@@ -63,9 +63,11 @@ def test_numbered_and_named_classes_have_default_colours():
     assert palette.shape == (21, 3)
 
 
-def test_ignore_class_may_lie_behind_the_classes_or_below_zero():
+@pytest.mark.parametrize("ignore_class", [-1, 70000])
+def test_ignore_class_must_fit_into_a_mask(ignore_class):
     assert Labels.numbered(11, ignore_class=11).ignore_class == 11
-    assert Labels.numbered(11, ignore_class=-1).ignore_class == -1
+    with pytest.raises(ValueError, match="11 to 65535"):
+        Labels.numbered(11, ignore_class=ignore_class)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +75,7 @@ def test_ignore_class_may_lie_behind_the_classes_or_below_zero():
     [
         ((("a", "b"), ((0, 0, 0),)), "Received: 2 names and 1 colours"),
         ((("a", "a"), ((0, 0, 0), (1, 1, 1))), "names must differ.*'a', 'a'"),
-        ((("a",), ((0, 0, 0),), 0), "must not be the id of a class, 0 to 0"),
+        ((("a",), ((0, 0, 0),), 0), "an id that is no class.*1 to 65535"),
     ],
 )
 def test_wrong_classes_are_refused(arguments, message):

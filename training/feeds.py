@@ -1,7 +1,7 @@
 """The data of a run: sources, and the feeds of training and validation."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import keras
 
@@ -18,20 +18,37 @@ class Feeds:
         val: Source of the validation split.
         train_examples: Stream of augmented training examples.
         val_examples: Validation examples at one size.
+        workers: Threads or processes that make batches where TensorFlow is not.
+        processes: Whether they are processes.
     """
 
     train: Source
     val: Source
     train_examples: Examples
     val_examples: Examples
+    workers: int = 2
+    processes: bool = False
 
-    def training(self, start_step: int = 0):
-        """Returns the feed that `fit` trains on, from a step on."""
-        return _feed(self.train_examples, start_step)
+    def training(self, start_step: int = 0, outputs: Sequence[str] = ()):
+        """Returns the feed that `fit` trains on.
 
-    def validation(self):
-        """Returns the feed that `fit` validates on."""
-        return _feed(self.val_examples)
+        Args:
+            start_step: The training step to begin with.
+            outputs: The model's heads, which all get the masks; none for a single one.
+        """
+        return self._feed(self.train_examples, start_step, outputs)
+
+    def validation(self, outputs: Sequence[str] = ()):
+        """Returns the feed that `fit` validates on; `outputs` as for training."""
+        return self._feed(self.val_examples, 0, outputs)
+
+    def _feed(self, examples: Examples, start_step: int, outputs: Sequence[str]):
+        """Chooses the feed of the backend."""
+        if keras.backend.backend() == "tensorflow":
+            return data.tf_feed(examples, start_step, outputs)
+        return data.keras_feed(
+            examples, start_step, outputs, self.workers, self.processes
+        )
 
     def crop_masks(self, model: keras.Model) -> None:
         """Crops masks to what a network returns of an image.
@@ -58,6 +75,8 @@ def open_feeds(
     val_size: tuple[int, int] | None = None,
     val_batch_size: int | None = None,
     seed: int = 0,
+    workers: int = 2,
+    processes: bool = False,
     **options,
 ) -> Feeds:
     """Opens a data set and says how it is fed.
@@ -75,6 +94,9 @@ def open_feeds(
             keeping their proportions; `None` for `crop`.
         val_batch_size: Images in a validation batch; `None` for `batch_size`.
         seed: What order and augmentation are drawn from.
+        workers: Threads or processes that make batches where TensorFlow is not;
+            `tf.data` chooses its own number.
+        processes: Whether they are processes.
         **options: Options of the data set, as `kseg.data.open_source` takes and
             checks them.
 
@@ -99,11 +121,6 @@ def open_feeds(
         val,
         Examples(train, crop, batch_size, augment, seed),
         Examples(val, val_size or crop, val_batch_size or batch_size),
+        workers,
+        processes,
     )
-
-
-def _feed(examples: Examples, start_step: int = 0):
-    """Chooses the feed of the backend."""
-    if keras.backend.backend() == "tensorflow":
-        return data.tf_feed(examples, start_step)
-    return data.keras_feed(examples, start_step, workers=2, max_queue_size=8)

@@ -166,11 +166,11 @@ def fit(
         ]
         # A wrapper is compiled, so that the network itself saves without optimizer.
         trained = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
-        prefix, options = "", {"loss": loss, "metrics": scores}
+        heads, prefix, options = (), "", {"loss": loss, "metrics": scores}
         if experiment.auxiliary:
             trained = parts.add_auxiliary(model, **experiment.auxiliary)
             weight = experiment.auxiliary.get("weight", 0.4)
-            prefix = "logits_"
+            heads, prefix = ("logits", "auxiliary"), "logits_"
             options = {
                 "loss": {"logits": loss, "auxiliary": loss},
                 "loss_weights": {"logits": 1.0, "auxiliary": weight},
@@ -186,8 +186,8 @@ def fit(
     done = state.get("epochs", 0)
     if done < epochs:
         trained.fit(
-            both_heads(feeds.training(done * steps), experiment.auxiliary),
-            validation_data=both_heads(feeds.validation(), experiment.auxiliary),
+            feeds.training(done * steps, heads),
+            validation_data=feeds.validation(heads),
             initial_epoch=done,
             epochs=epochs,
             steps_per_epoch=steps,
@@ -227,13 +227,6 @@ def jit_compile() -> bool:
     import keras
 
     return keras.backend.backend() == "jax"
-
-
-def both_heads(feed, auxiliary: dict):
-    """Gives the masks to both heads where there is an auxiliary one."""
-    if not auxiliary:
-        return feed
-    return feed.map(lambda x, y: (x, {"logits": y, "auxiliary": y}))
 
 
 def tensorboard(directory: Path) -> list:

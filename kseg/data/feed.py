@@ -1,5 +1,7 @@
 """Feeds: examples as a `tf.data.Dataset`, or as a `keras.utils.PyDataset`."""
 
+import multiprocessing
+from collections.abc import Sequence
 from concurrent import futures
 
 import keras
@@ -8,12 +10,14 @@ import numpy as np
 from kseg.data.examples import Examples
 
 
-def tf_feed(examples: Examples, start_step: int = 0):
+def tf_feed(examples: Examples, start_step: int = 0, outputs: Sequence[str] = ()):
     """Returns a `tf.data.Dataset` of batches, read and augmented in parallel.
 
     Args:
         examples: What to feed; endless if it augments.
         start_step: The training step to begin with.
+        outputs: Names of a model's outputs that all get the masks, for a model with
+            several heads; none for a model with one.
 
     Returns:
         A data set of `(images, masks)` as `Examples.batch` describes them.
@@ -37,12 +41,18 @@ def tf_feed(examples: Examples, start_step: int = 0):
         tf.data.Dataset.range(start_step * examples.batch_size, last)
         .map(load, num_parallel_calls=tf.data.AUTOTUNE)
         .batch(examples.batch_size, drop_remainder=True)
+        .map(lambda images, masks: (images, _targets(masks, outputs)))
         .prefetch(tf.data.AUTOTUNE)
     )
 
 
 def keras_feed(
-    examples: Examples, start_step: int = 0, workers: int = 2, max_queue_size: int = 8
+    examples: Examples,
+    start_step: int = 0,
+    outputs: Sequence[str] = (),
+    workers: int = 2,
+    processes: bool = False,
+    max_queue_size: int = 8,
 ):
     """Returns the same batches for any backend, without TensorFlow.
 
@@ -50,30 +60,50 @@ def keras_feed(
         examples: What to feed; endless if it augments, so that `fit` must be told
             `steps_per_epoch`.
         start_step: The training step to begin with.
-        workers: Threads that make batches.
+        outputs: As in `tf_feed`.
+        workers: Threads or processes that make batches.
+        processes: Whether workers are processes, for augmentation that one
+            interpreter cannot keep up with; they start anew, so a script needs its
+            `if __name__ == "__main__":`.
         max_queue_size: Batches that are made ahead.
 
     Returns:
         A `keras.utils.PyDataset` of `(images, masks)` as `Examples.batch` describes
         them, in float32 and int32.
     """
-    return _PyDataset(examples, start_step, workers, max_queue_size)
+    pool = futures.ThreadPoolExecutor(workers)
+    if processes:
+        # A fork of a process that runs JAX can wait forever.
+        context = multiprocessing.get_context("spawn")
+        pool = futures.ProcessPoolExecutor(workers, context)
+    return _PyDataset(examples, start_step, tuple(outputs), pool, max_queue_size)
+
+
+def _targets(masks, outputs: Sequence[str]):
+    """Returns the masks, or a copy for each named output."""
+    return {name: masks for name in outputs} if outputs else masks
 
 
 class _PyDataset(keras.utils.PyDataset):
-    """Batches of `Examples` by their step, made ahead by threads of its own.
+    """Batches of `Examples` by their step, made ahead by workers of its own.
 
     Keras's own workers (3.15) lose and repeat batches: `fit` and `evaluate` take one
     to build the model, and what the workers had made by then comes again.
     """
 
     def __init__(
-        self, examples: Examples, start_step: int, workers: int, max_queue_size: int
+        self,
+        examples: Examples,
+        start_step: int,
+        outputs: tuple[str, ...],
+        pool: futures.Executor,
+        max_queue_size: int,
     ):
         super().__init__()
         self._examples = examples
         self._start_step = start_step
-        self._executor = futures.ThreadPoolExecutor(workers)
+        self._outputs = outputs
+        self._pool = pool
         self._ahead = max_queue_size
         self._pending: dict[int, futures.Future] = {}
 
@@ -92,9 +122,8 @@ class _PyDataset(keras.utils.PyDataset):
             self._pending.pop(other).cancel()
         for each in wanted:
             if each not in self._pending:
-                self._pending[each] = self._executor.submit(self._batch, each)
-        return self._pending.pop(step).result()
-
-    def _batch(self, step: int):
-        images, masks = self._examples.batch(self._start_step + step)
-        return images.astype("float32"), masks.astype("int32")
+                self._pending[each] = self._pool.submit(
+                    self._examples.batch, self._start_step + each
+                )
+        images, masks = self._pending.pop(step).result()
+        return images.astype("float32"), _targets(masks.astype("int32"), self._outputs)

@@ -162,7 +162,7 @@ def test_an_error_in_the_tf_feed_names_its_cause(textured):
 @pytest.mark.parametrize("workers", [1, 3])
 def test_the_keras_feed_is_the_stream(textured, start_step, workers):
     examples = training(textured, mask_size=(4, 6))
-    feed = keras_feed(examples, start_step, workers, max_queue_size=3)
+    feed = keras_feed(examples, start_step, workers=workers, max_queue_size=3)
     assert isinstance(feed, keras.utils.PyDataset) and feed.num_batches is None
     assert feed.workers == 1 and not feed.use_multiprocessing  # Keras's own
     for step in (0, 1, 2, 3, 9, 4, 0, 0, 1, 8):  # in any order
@@ -314,3 +314,24 @@ def test_the_keras_feed_needs_no_tensorflow():
     if keras.backend.backend() == "tensorflow":
         pytest.skip("the backend imports TensorFlow")
     assert "tensorflow" not in sys.modules
+
+
+def test_processes_make_the_examples_that_threads_make():
+    examples = Examples(numbered(6), SIZE, 2, STILL)
+    threads, processes = (
+        keras_feed(examples, workers=2, processes=flag, max_queue_size=2)
+        for flag in (False, True)
+    )
+    for step in range(4):
+        for ours, theirs in zip(threads[step], processes[step], strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+
+
+def test_every_head_gets_the_masks():
+    examples = Examples(numbered(4), SIZE, 2, STILL)
+    heads = ("logits", "auxiliary")
+    _, plain = keras_feed(examples)[1]
+    _, masks = keras_feed(examples, outputs=heads)[1]
+    assert set(masks) == set(heads)
+    for mask in masks.values():
+        np.testing.assert_array_equal(mask, plain)

@@ -27,6 +27,7 @@ CONFIG = """
                       val_size=(48, 64)),
             optimizer=dict(name="sgd", learning_rate=0.01),
             fit=dict(epochs=2, steps_per_epoch=2),
+            auxiliary=dict(tap="aspp_fuse_relu", filters=8),
             export=dict(pictures=1),
         )
 """
