@@ -11,7 +11,16 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from kseg import backbones, layers, losses, metrics, networks
+    from kseg import (
+        backbones,
+        data,
+        export,
+        inference,
+        layers,
+        losses,
+        metrics,
+        networks,
+    )
     from kseg.inference import predict
     from kseg.labels import Labels
     from kseg.models import load
@@ -26,12 +35,24 @@ _HOMES = {
     "names": "kseg.networks",
     "predict": "kseg.inference",
 }
-_PACKAGES = ("backbones", "layers", "losses", "metrics", "networks")
+_PACKAGES = (
+    "backbones",
+    "data",
+    "export",
+    "inference",
+    "layers",
+    "losses",
+    "metrics",
+    "networks",
+)
 
 __all__ = [
     "Labels",
     "backbones",
     "build",
+    "data",
+    "export",
+    "inference",
     "layers",
     "load",
     "losses",

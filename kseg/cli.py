@@ -26,10 +26,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return train(argv[1:])
     arguments = _parser().parse_args(argv)
-    import_backend()
     try:
+        import_backend()
         return arguments.run(arguments)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError, RuntimeError) as error:
         print(f"kseg: {error}", file=sys.stderr)
         return 2
 
@@ -83,8 +83,7 @@ def _add_export(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--formats",
         nargs="+",
-        default=["saved_model", "float32", "float16", "int8"],
-        help="of: saved_model float32 float16 int8 (which needs --data)",
+        help="of: saved_model float32 float16 int8; int8 needs --data; all by default",
     )
     command.add_argument(
         "--size",
@@ -99,7 +98,9 @@ def _add_export(command: argparse.ArgumentParser) -> None:
         choices=["logits", "probabilities", "class_map"],
         help="what the LiteRT files return",
     )
-    command.add_argument("--output", type=Path, help="folder; the model's by default")
+    command.add_argument(
+        "--output", type=Path, help="folder; exports/<model> by default"
+    )
 
 
 def _add_model(command: argparse.ArgumentParser) -> None:
@@ -161,6 +162,7 @@ def _predict(arguments) -> int:
 
     from kseg.data import read_image, write_mask
     from kseg.data.images import SUFFIXES, write_image
+    from kseg.files import whole_file
     from kseg.inference import overlay, predict, predict_probabilities
 
     if not 0 <= arguments.alpha <= 1:
@@ -193,7 +195,8 @@ def _predict(arguments) -> int:
         if arguments.probabilities:
             probabilities = predict_probabilities(model, image)
             ids = probabilities.argmax(axis=-1).astype("uint8")
-            np.save(f"{target}_probabilities.npy", probabilities.astype("float16"))
+            with whole_file(f"{target}_probabilities.npy") as temporary:
+                np.save(temporary, probabilities.astype("float16"))
         else:
             ids = predict(model, image)
         write_mask(f"{target}_mask.png", ids, labels)
@@ -206,13 +209,21 @@ def _predict(arguments) -> int:
 
 def _export(arguments) -> int:
     from kseg.data import fitted
-    from kseg.export import CALIBRATION_IMAGES, deploy, markdown_table
+    from kseg.export import CALIBRATION_IMAGES, FORMATS, deploy, markdown_table
     from kseg.models import read_info
 
     path, model, labels = _open_model(arguments.model)
+    if path.suffix != ".keras":
+        raise ValueError(f"Export needs a .keras model. Received: {path}.")
+    formats = arguments.formats or (FORMATS if arguments.data else FORMATS[:3])
+    if "int8" in formats and not arguments.data:
+        raise ValueError(
+            "int8 needs --data, whose training images set the ranges for calibration."
+        )
     size = arguments.size or read_info(path).get("input_size")
     if size is None:
         raise ValueError(f"Nothing says the size of {path}. Give --size HEIGHT WIDTH.")
+    directory = arguments.output or Path("exports") / path.stem
     calibration, examples = [], []
     if arguments.data:
         train = _open_source(arguments, "train", labels.num_classes)
@@ -222,19 +233,15 @@ def _export(arguments) -> int:
     rows = deploy(
         model,
         path.stem,
-        arguments.output or path.parent,
+        directory,
         tuple(size),
         labels,
-        tuple(arguments.formats),
+        tuple(formats),
         arguments.result,
         calibration,
         examples,
     )
-    print(
-        markdown_table(rows)
-        if rows
-        else f"written to {arguments.output or path.parent}"
-    )
+    print(markdown_table(rows) if rows else f"written to {directory}")
     return 0
 
 

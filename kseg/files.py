@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,7 +33,16 @@ def write_json(path: str | Path, value: object) -> None:
 
     Args:
         path: The file to write.
-        value: What `json.dumps` takes; NaN becomes `NaN`, as Python reads it.
+        value: What `json.dumps` takes; NaN, which JSON does not have, becomes null.
     """
     with whole_file(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=2) + "\n")
+        temporary.write_text(json.dumps(_without_nan(value), indent=2) + "\n")
+
+
+def _without_nan(value):
+    """Returns a value with `None` for every NaN in it."""
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value

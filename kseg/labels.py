@@ -52,6 +52,22 @@ class Labels:
         return cls(names, default_colors(num_classes), ignore_class)
 
     @classmethod
+    def of(cls, classes: int | Sequence[str], ignore_class: int = 255) -> "Labels":
+        """Returns classes by their number or by their names.
+
+        Raises:
+            ValueError: If `classes` is a text.
+        """
+        if isinstance(classes, str):
+            raise ValueError(
+                "`classes` must be a number or a list of names such as "
+                f"['road', 'car']. Received: the text {classes!r}."
+            )
+        if isinstance(classes, int):
+            return cls.numbered(classes, ignore_class)
+        return cls.named(classes, ignore_class)
+
+    @classmethod
     def named(cls, names: Sequence[str], ignore_class: int = 255) -> "Labels":
         """Returns the given classes in default colours."""
         return cls(tuple(names), default_colors(len(names)), ignore_class)

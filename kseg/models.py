@@ -32,9 +32,8 @@ def find(model: str | Path) -> Path:
     if path.is_file():
         return path
     for folder in (path, *(home / str(model) for home in _homes())):
-        for file in (f"{folder.name}.keras", f"{folder.name}_int8.tflite"):
-            if (folder / file).is_file():
-                return folder / file
+        if files := _files(folder):
+            return files[0]
     raise ValueError(
         unknown("model", str(model), names())
         + " The path of a .keras or .tflite file is right too."
@@ -44,11 +43,7 @@ def find(model: str | Path) -> Path:
 def names() -> list[str]:
     """Returns the names of the models under `saved_models/`, sorted."""
     found = {
-        folder.name
-        for home in _homes()
-        for folder in home.glob("*/")
-        if list(folder.glob(f"{folder.name}*.keras"))
-        or list(folder.glob(f"{folder.name}*.tflite"))
+        folder.name for home in _homes() for folder in home.glob("*/") if _files(folder)
     }
     return sorted(found)
 
@@ -93,6 +88,12 @@ def read_labels(path: Path, num_classes: int) -> Labels:
     """
     info = read_info(path)
     return Labels.from_dict(info["labels"]) if info else Labels.numbered(num_classes)
+
+
+def _files(folder: Path) -> list[Path]:
+    """Returns the models of a folder, the one to use first."""
+    names = (f"{folder.name}.keras", f"{folder.name}_int8.tflite")
+    return [folder / name for name in names if (folder / name).is_file()]
 
 
 def _homes() -> list[Path]:

@@ -118,6 +118,7 @@ def test_export_verifies_and_the_file_predicts(model, scenes, tmp_path, capsys):
         ),
         (["export", "--model", "{model}", "--formats", "int8"], ["calibration"]),
         (["export", "--model", "{model}", "--formats", "int4"], ["int4", "int8"]),
+        (["evaluate", "--model", "{model}", "--data", "folder"], ["'path'", "options"]),
     ],
 )  # fmt: skip
 def test_wrong_input_is_explained(model, scenes, tmp_path, capsys, arguments, words):

@@ -43,6 +43,13 @@ def test_json_that_cannot_be_written_leaves_the_old_file(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_nan_comes_back_as_nan(tmp_path):
-    write_json(tmp_path / "scores.json", {"iou": math.nan})
-    assert math.isnan(json.loads((tmp_path / "scores.json").read_text())["iou"])
+def test_nan_becomes_null(tmp_path):
+    write_json(tmp_path / "scores.json", {"iou": [math.nan, 0.5]})
+    assert (tmp_path / "scores.json").read_text().split() == list("{") + [
+        '"iou":',
+        "[",
+        "null,",
+        "0.5",
+        "]",
+        "}",
+    ]

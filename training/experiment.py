@@ -58,10 +58,8 @@ class Experiment:
             sections = [field.name for field in dataclasses.fields(self)]
             if section not in sections:
                 raise ValueError(unknown("section", section, sections))
-            known = self.known_keys(section)
-            if name not in known:
-                raise ValueError(unknown(f"key of {section!r}", name, sorted(known)))
             getattr(self, section)[name] = literal(value)
+        self.check()
 
     def check(self) -> None:
         """Raises if a section holds a key that its function does not take.
@@ -69,6 +67,17 @@ class Experiment:
         Raises:
             ValueError: Naming the key and those that are right.
         """
+        for section in (self.network, self.data):
+            if "name" not in section:
+                raise ValueError(
+                    "The sections `network` and `data` must have a `name`. Received: "
+                    f"{section}."
+                )
+        if self.auxiliary and "tap" not in self.auxiliary:
+            raise ValueError(
+                "The section `auxiliary` must name a layer as `tap`. Received: "
+                f"{self.auxiliary}."
+            )
         for field in dataclasses.fields(self):
             known = self.known_keys(field.name)
             for key in getattr(self, field.name):
@@ -128,7 +137,13 @@ def load_experiment(config: str) -> tuple[str, Experiment]:
             "A config must have a function `config()` that returns an Experiment. "
             f"Received: {path}."
         )
-    return path.stem, namespace["config"]()
+    experiment = namespace["config"]()
+    if not isinstance(experiment, Experiment):
+        raise ValueError(
+            "A config's `config()` must return an Experiment. Received: "
+            f"{type(experiment).__name__}, from {path}."
+        )
+    return path.stem, experiment
 
 
 def config_names() -> list[str]:

@@ -20,6 +20,7 @@ class Feeds:
         val_examples: Validation examples at one size.
         workers: Threads or processes that make batches where TensorFlow is not.
         processes: Whether they are processes.
+        checked: Whether the data need not be read once before training.
     """
 
     train: Source
@@ -28,6 +29,36 @@ class Feeds:
     val_examples: Examples
     workers: int = 2
     processes: bool = False
+    checked: bool = False
+
+    def check(self) -> None:
+        """Reads every example once, unless that was declined.
+
+        Raises:
+            ValueError: If one is broken; the message names the file.
+        """
+        if not self.checked:
+            data.check_source(self.train, "training data")
+            data.check_source(self.val, "validation data")
+
+    def check_replicas(self, count: int) -> None:
+        """Raises unless batches can be split evenly over devices.
+
+        Args:
+            count: Number of devices.
+
+        Raises:
+            ValueError: If a batch size is not a multiple of it.
+        """
+        for key, examples in (
+            ("batch_size", self.train_examples),
+            ("val_batch_size", self.val_examples),
+        ):
+            if examples.batch_size % count:
+                raise ValueError(
+                    f"`data.{key}` must be a multiple of the number of devices, "
+                    f"{count}. Received: {examples.batch_size}."
+                )
 
     def training(self, start_step: int = 0, outputs: Sequence[str] = ()):
         """Returns the feed that `fit` trains on.
@@ -77,6 +108,7 @@ def open_feeds(
     seed: int = 0,
     workers: int = 2,
     processes: bool = False,
+    check: bool = True,
     **options,
 ) -> Feeds:
     """Opens a data set and says how it is fed.
@@ -97,6 +129,8 @@ def open_feeds(
         workers: Threads or processes that make batches where TensorFlow is not;
             `tf.data` chooses its own number.
         processes: Whether they are processes.
+        check: Whether to read all examples once before training, so that a broken
+            file stops the run at once and not in the night.
         **options: Options of the data set, as `kseg.data.open_source` takes and
             checks them.
 
@@ -107,6 +141,9 @@ def open_feeds(
         ValueError: If the name or an option is unknown, or the data is broken.
         FileNotFoundError: If a folder or file is missing.
     """
+    for key, pair in (("crop", crop), ("val_size", val_size), ("scale", scale)):
+        if pair is not None and not (isinstance(pair, list | tuple) and len(pair) == 2):
+            raise ValueError(f"`{key}` must be two numbers. Received: {pair!r}.")
     train = data.open_source(name, "train", **options)
     val = data.open_source(name, "val", **options)
     augment: list[Callable] = [
@@ -123,4 +160,5 @@ def open_feeds(
         Examples(val, val_size or crop, val_batch_size or batch_size),
         workers,
         processes,
+        not check,
     )

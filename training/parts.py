@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import keras
 from keras import layers
 
-from kseg.data import Source, class_weights
+from kseg import data
 from kseg.layers import ResizeLike, conv_bn_relu
 from kseg.losses import CrossEntropy
 from kseg.registry import unknown
@@ -14,7 +14,7 @@ _OPTIMIZERS = ("sgd", "adamw")
 
 
 def make_loss(
-    source: Source,
+    source: data.Source,
     name: str = "cross_entropy",
     class_weights: str | Sequence[float] = "none",
 ) -> keras.losses.Loss:
@@ -33,11 +33,8 @@ def make_loss(
     """
     if name != "cross_entropy":
         raise ValueError(unknown("loss", name, ["cross_entropy"]))
-    weights = _class_weights(source, class_weights)
+    weights = data.class_weights(source, class_weights)
     return CrossEntropy(source.labels.ignore_class, weights)
-
-
-_class_weights = class_weights
 
 
 def make_optimizer(
@@ -70,11 +67,9 @@ def make_optimizer(
     Raises:
         ValueError: If the name is unknown.
     """
-    schedule = learning_rate
-    if power:
-        schedule = keras.optimizers.schedules.PolynomialDecay(
-            learning_rate, steps, end_learning_rate=0.0, power=power
-        )
+    schedule = keras.optimizers.schedules.PolynomialDecay(
+        learning_rate, steps, end_learning_rate=0.0, power=power
+    )
     options = {"weight_decay": weight_decay, "global_clipnorm": clip_norm}
     if name == "sgd":
         optimizer = keras.optimizers.SGD(schedule, momentum=momentum, **options)

@@ -27,16 +27,16 @@ def main(argv: list[str] | None = None) -> int:
         The exit code: 0, or 2 for wrong input, which a message explains.
     """
     arguments = parser().parse_args(argv)
-    import_backend()
-    from kseg.training.experiment import load_experiment
-
     try:
+        import_backend()
+        from kseg.training.experiment import load_experiment
+
         name, experiment = load_experiment(arguments.config)
         experiment.replace(arguments.set)
         experiment.check()
         directory = Path(arguments.directory or Path("saved_models") / name)
         run(name, experiment, directory, arguments.resume)
-    except (ValueError, OSError, FloatingPointError) as error:
+    except (ValueError, OSError, ImportError, ArithmeticError, RuntimeError) as error:
         print(f"kseg: {error}", file=sys.stderr)
         return 2
     return 0
@@ -77,17 +77,13 @@ def run(name, experiment, directory: Path, resume: bool = False) -> dict:
     Returns:
         The scores, as `metrics.json` holds them.
     """
-    from kseg.files import write_json
-
-    prepare_directory(directory, resume)
-    write_json(directory / "experiment.json", experiment.to_dict())
-    print(f"{name}: {experiment.to_dict()}")
-    model, feeds = fit(experiment, directory / "run", resume, **experiment.fit)
+    check_directory(directory, resume)
+    model, feeds = fit(experiment, directory, resume, **experiment.fit)
     return export(name, experiment, model, feeds, directory, **experiment.export)
 
 
-def prepare_directory(directory: Path, resume: bool) -> None:
-    """Makes the folder of a run, and guards an earlier run in it.
+def check_directory(directory: Path, resume: bool) -> None:
+    """Guards an earlier run in a folder, and asks whether it can be written.
 
     Raises:
         OSError: If the folder cannot be written.
@@ -99,10 +95,11 @@ def prepare_directory(directory: Path, resume: bool) -> None:
             f"{directory} holds a run already. Say --resume to go on with it, "
             "--directory for another place, or delete it."
         )
-    (directory / "run").mkdir(parents=True, exist_ok=True)
-    probe = directory / "run" / ".probe"
-    probe.touch()
-    probe.unlink()
+    existing = next(p for p in (directory, *directory.absolute().parents) if p.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
+        raise OSError(
+            f"Results must go to a folder that can be written, not {existing}."
+        )
 
 
 def fit(
@@ -118,7 +115,7 @@ def fit(
 
     Args:
         experiment: What to train, and on what.
-        directory: Where checkpoints and logs go.
+        directory: Where `experiment.json` goes, and `run/` with checkpoints and logs.
         resume: Whether to go on from the last checkpoint.
         epochs: Passes over the training data, with a validation after each.
         steps_per_epoch: Steps of an epoch; `None` for one pass.
@@ -131,6 +128,8 @@ def fit(
     import keras
 
     from kseg import metrics, networks
+    from kseg.export import FORMATS, check_formats
+    from kseg.files import write_json
     from kseg.training import parts
     from kseg.training.callbacks import (
         Checkpoints,
@@ -154,8 +153,11 @@ def fit(
             f"{labels.num_classes} classes in the data: {list(labels.names)}."
         )
     steps = steps_per_epoch or feeds.train_examples.steps
+    formats = experiment.export.get("formats", FORMATS)
+    check_formats(formats, experiment.export.get("output", "logits"))
 
     with all_devices():
+        feeds.check_replicas(replicas())
         model = networks.build(**experiment.network)
         feeds.crop_masks(model)
         loss = parts.make_loss(feeds.train, **experiment.loss)
@@ -179,11 +181,17 @@ def fit(
         trained.compile(optimizer=optimizer, jit_compile=jit_compile(), **options)
         optimizer.build(trained.trainable_variables)
 
-    state = read_state(directory) if resume else {}
+    checkpoints = directory / "run"
+    state = read_state(checkpoints) if resume else {}
     if state:
-        trained.load_weights(directory / state["last"])
+        trained.load_weights(checkpoints / state["last"])
         print(f"going on after epoch {state['epochs']}")
+    else:
+        feeds.check()
     done = state.get("epochs", 0)
+    checkpoints.mkdir(parents=True, exist_ok=True)
+    write_json(directory / "experiment.json", experiment.to_dict())
+    print(f"experiment: {experiment.to_dict()}")
     if done < epochs:
         trained.fit(
             feeds.training(done * steps, heads),
@@ -195,13 +203,13 @@ def fit(
             callbacks=[
                 EpochSeeds(seed),
                 StopOnNaN(),
-                Checkpoints(directory, f"val_{prefix}mean_iou"),
-                ClassScores(scores[0], labels, directory / "class_iou.csv"),
-                Log(directory / "log.csv"),
-                *tensorboard(directory),
+                Checkpoints(checkpoints, f"val_{prefix}mean_iou"),
+                ClassScores(scores[0], labels, checkpoints / "class_iou.csv"),
+                Log(checkpoints / "log.csv"),
+                *tensorboard(checkpoints),
             ],
         )
-    trained.load_weights(directory / read_state(directory)["best"])
+    trained.load_weights(checkpoints / read_state(checkpoints)["best"])
     return model, feeds
 
 
@@ -217,6 +225,17 @@ def all_devices():
         "CPU"
     )
     return tf.distribute.MirroredStrategy([d.name for d in devices]).scope()
+
+
+def replicas() -> int:
+    """Returns how many devices a batch is split over, inside of `all_devices`."""
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        return 1
+    import tensorflow as tf
+
+    return tf.distribute.get_strategy().num_replicas_in_sync
 
 
 def jit_compile() -> bool:
@@ -354,15 +373,19 @@ def card_facts(
     name: str, experiment, model, metrics: dict, note: str
 ) -> dict[str, str]:
     """Returns what the model card says in front of the scores."""
-    network = {k: v for k, v in experiment.network.items() if k != "weights"}
+    network = dict(experiment.network)
+    if network.get("weights") not in (None, "imagenet"):
+        network["weights"] = "from a file"
     described = ", ".join(f"{key} {value}" for key, value in network.items())
     facts = {
         "Network": f"{described}; {model.count_params():,} parameters",
         "Input": "RGB images in 0 to 255; normalisation is inside the graph",
         "Data": ", ".join(
-            f"{key} {value}" for key, value in experiment.data.items() if key != "path"
+            f"{key} {value}"
+            for key, value in experiment.data.items()
+            if key not in ("path", "data_dir")
         ),
-        "Command": f"`python training/run.py {name}`",
+        "Command": f"`kseg train {name}`; the experiment is in experiment.json",
         "Best epoch": f"{metrics['best_epoch']} of {metrics['epochs']}, by mean IoU on "
         "the validation images that the scores below are on",
         "Environment": ", ".join(f"{k} {v}" for k, v in metrics["environment"].items()),

@@ -5,7 +5,7 @@ from kseg.data.catalogue import names, open_source
 from kseg.data.examples import Examples, fitted
 from kseg.data.feed import keras_feed, tf_feed
 from kseg.data.images import read_image, read_mask, write_mask
-from kseg.data.sources import FileSource, Source, TfdsSource
+from kseg.data.sources import FileSource, Source, TfdsSource, check_source
 from kseg.data.statistics import class_frequencies, class_weights
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "RandomScaleCrop",
     "Source",
     "TfdsSource",
+    "check_source",
     "class_frequencies",
     "class_weights",
     "fit_inside",

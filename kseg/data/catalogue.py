@@ -42,6 +42,12 @@ def open_source(name: str, split: str, **options) -> Source:
     for option in options:
         if option not in known:
             raise ValueError(unknown(f"option of data set {name!r}", option, known))
+    try:
+        inspect.signature(_SOURCES[name]).bind(split=split, **options)
+    except TypeError as error:
+        raise ValueError(
+            f"Data set {name!r} is {error}. Its options are {known}."
+        ) from error
     return _SOURCES[name](split=split, **options)
 
 

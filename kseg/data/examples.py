@@ -11,6 +11,7 @@ import numpy as np
 
 from kseg.data.augment import NEUTRAL, fit_inside
 from kseg.data.sources import Source
+from kseg.layers import crop_centre
 
 
 def fitted(
@@ -72,7 +73,7 @@ class Examples:
         self.batch_size = batch_size
         self.augment = augment
         self.seed = seed
-        self.mask_size = tuple(mask_size) if mask_size else self.size
+        self.mask_size: tuple[int, int] = mask_size or self.size
 
     @property
     def steps(self) -> int:
@@ -108,10 +109,7 @@ class Examples:
             rng = np.random.default_rng((self.seed, 1, position))
             for function in self.augment:
                 image, mask = function(image, mask, rng)
-        top, left = (
-            (a - b) // 2 for a, b in zip(self.size, self.mask_size, strict=True)
-        )
-        mask = mask[top : top + self.mask_size[0], left : left + self.mask_size[1]]
+        mask = crop_centre(mask, self.mask_size)
         return np.ascontiguousarray(image), mask.astype(self.mask_dtype)
 
     def batch(self, step: int) -> tuple[np.ndarray, np.ndarray]:

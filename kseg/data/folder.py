@@ -119,9 +119,7 @@ def _labels(path, classes, color_map, ignore_class):
             "classes=None. Give `classes=[name, ...]`, their number, a `color_map`, "
             "or a file labels.json in the folder."
         )
-    if isinstance(classes, int):
-        return Labels.numbered(classes, ignore_class), None
-    return Labels.named(classes, ignore_class), None
+    return Labels.of(classes, ignore_class), None
 
 
 def _refuse_binary(source: FileSource) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+import tqdm
 
 from kseg.data.images import SUFFIXES, check_ids, read_image, read_mask, translate
 from kseg.labels import Color, Labels
@@ -63,12 +64,7 @@ class FileSource:
         image_path, mask_path = self.pairs[index]
         image = read_image(image_path)
         mask = self.mask(index)
-        if image.shape[:2] != mask.shape:
-            raise ValueError(
-                "An image and its mask must have the same height and width. "
-                f"Received: {image_path} of {image.shape[:2]} and {mask_path} of "
-                f"{mask.shape}."
-            )
+        _check_pair(image, mask, image_path, mask_path)
         return image, mask
 
     def mask(self, index: int) -> np.ndarray:
@@ -111,6 +107,11 @@ class TfdsSource:
         example = self.examples[index]
         ids = np.asarray(example[self.mask_key])
         if ids.ndim == 3:
+            if (ids != ids[..., :1]).any():
+                raise ValueError(
+                    "A TFDS mask must hold class ids in one channel. Received: example "
+                    f"{self.name(index)} in colour, {ids.shape}."
+                )
             ids = ids[..., 0]
         if self.values is not None:
             ids = translate(ids, self.values, self.name(index))
@@ -118,6 +119,7 @@ class TfdsSource:
         image = np.asarray(example[self.image_key])
         if image.shape[-1] == 1:
             image = np.repeat(image, 3, axis=-1)
+        _check_pair(image, ids, f"image {self.name(index)}", "its mask")
         return image, ids.astype(np.min_scalar_type(self.labels.ignore_class))
 
     def mask(self, index: int) -> np.ndarray:
@@ -127,6 +129,29 @@ class TfdsSource:
     def name(self, index: int) -> str:
         """Returns the position, six digits."""
         return f"{index:06d}"
+
+
+def check_source(source: Source, what: str) -> None:
+    """Reads every example once, so that broken data stops a run before it starts.
+
+    Args:
+        source: The examples.
+        what: What to call them in the progress bar.
+
+    Raises:
+        ValueError: As reading an example does.
+    """
+    for index in tqdm.trange(len(source), desc=f"check {what}", leave=False):
+        source[index]
+
+
+def _check_pair(image: np.ndarray, mask: np.ndarray, image_name, mask_name) -> None:
+    """Raises if an image and its mask differ in size."""
+    if image.shape[:2] != mask.shape:
+        raise ValueError(
+            "An image and its mask must have the same height and width. Received: "
+            f"{image_name} of {image.shape[:2]} and {mask_name} of {mask.shape}."
+        )
 
 
 def pair_files(images: Path, masks: Path) -> list[tuple[Path, Path]]:

@@ -10,11 +10,13 @@ import dataclasses
 import io
 import logging
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from typing import cast
 
 import numpy as np
 import tensorflow_datasets as tfds
+import tqdm
 from PIL import Image
 
 from kseg.data.synthetic import LABELS, scene
@@ -85,7 +87,9 @@ class KsegSynthetic(tfds.core.GeneratorBasedBuilder):
     def _generate_examples(self, split: str, count: int) -> Iterator[tuple[int, dict]]:
         """Yields the scenes of a split."""
         config = self._scenes
-        for index in range(count):
+        # Past `_quiet`: drawing some hundred scenes takes its time.
+        bar = tqdm.trange(count, desc=f"draw {split} scenes", file=sys.__stderr__)
+        for index in bar:
             image, mask = scene(index, split, config.seed, config.size)
             yield (
                 index,

@@ -11,7 +11,7 @@ def synthetic(
     num_train: int = 400,
     num_val: int = 100,
     size: tuple[int, int] = (180, 240),
-    seed: int = 0,
+    scene_seed: int = 0,
     data_dir: str | Path | None = None,
 ) -> TfdsSource:
     """Opens the generated street scenes, made by a TFDS builder at first use.
@@ -21,7 +21,7 @@ def synthetic(
         num_train: Number of training scenes.
         num_val: Number of validation scenes.
         size: Height and width in pixels.
-        seed: What the scenes are drawn from.
+        scene_seed: What the scenes are drawn from.
         data_dir: Where TFDS keeps its data; `None` for kseg's cache.
 
     Returns:
@@ -37,6 +37,10 @@ def synthetic(
     if split not in splits:
         raise ValueError(f"`split` must be 'train' or 'val'. Received: {split!r}.")
     sources = synthetic_builder.prepare(
-        data_dir or cache_dir() / "tfds", num_train, num_val, (size[0], size[1]), seed
+        data_dir or cache_dir() / "tfds",
+        num_train,
+        num_val,
+        (size[0], size[1]),
+        scene_seed,
     )
     return TfdsSource(sources[splits[split]], LABELS)

@@ -60,10 +60,7 @@ def tfds(
             f"The data set {dataset!r} must have the split. Received: {wanted!r}; it "
             f"has {sorted(builder.info.splits)}. `splits={{{split!r}: ...}}` renames."
         ) from error
-    if isinstance(classes, int):
-        labels = Labels.numbered(classes, ignore_class)
-    else:
-        labels = Labels.named(classes, ignore_class)
+    labels = Labels.of(classes, ignore_class)
     values = {int(k): int(v) for k, v in values.items()} if values else None
     examples = builder.as_data_source(split=wanted)
     return TfdsSource(examples, labels, image_key, mask_key, values)

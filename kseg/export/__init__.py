@@ -1,7 +1,7 @@
 """From a trained Keras model to the files that others run, and proof that they do."""
 
 from kseg.export.card import write_card
-from kseg.export.deploy import CALIBRATION_IMAGES, FORMATS, deploy
+from kseg.export.deploy import CALIBRATION_IMAGES, FORMATS, check_formats, deploy
 from kseg.export.litert import export_litert
 from kseg.export.litert_check import check_litert, operators
 from kseg.export.litert_model import LiteRTModel, read_sidecar
@@ -12,6 +12,7 @@ __all__ = [
     "CALIBRATION_IMAGES",
     "FORMATS",
     "LiteRTModel",
+    "check_formats",
     "check_litert",
     "deploy",
     "export_litert",

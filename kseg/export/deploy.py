@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from kseg.export.litert import export_litert
+from kseg.export.litert import OUTPUTS, export_litert
 from kseg.export.saved_model import export_saved_model
 from kseg.export.verify import verify
 from kseg.labels import Labels
@@ -16,6 +16,27 @@ from kseg.registry import unknown
 # More change the ranges little; fewer miss rare scenes.
 CALIBRATION_IMAGES = 100
 FORMATS = ("saved_model", "float32", "float16", "int8")
+
+
+def check_formats(formats: Sequence[str], output: str) -> None:
+    """Raises if `deploy` would refuse these.
+
+    Args:
+        formats: As in `deploy`.
+        output: As in `deploy`.
+
+    Raises:
+        ValueError: If one is unknown, or `formats` is a text.
+    """
+    if isinstance(formats, str):
+        raise ValueError(
+            f"`formats` must be a list of {FORMATS}. Received: the text {formats!r}."
+        )
+    for format_ in formats:
+        if format_ not in FORMATS:
+            raise ValueError(unknown("format", format_, list(FORMATS)))
+    if output not in OUTPUTS:
+        raise ValueError(unknown("output", output, list(OUTPUTS)))
 
 
 def deploy(
@@ -51,9 +72,7 @@ def deploy(
         ValueError: If a format or output is unknown, or int8 has no calibration.
         RuntimeError: If a file is not what the model is.
     """
-    for format_ in formats:
-        if format_ not in FORMATS:
-            raise ValueError(unknown("format", format_, list(FORMATS)))
+    check_formats(formats, output)
     directory = Path(directory)
     files = {}
     for format_ in formats:

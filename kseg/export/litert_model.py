@@ -22,6 +22,8 @@ class LiteRTModel:
     Attributes:
         image_shape: Height, width and channels of the images.
         input_size: Height and width of the images in pixels.
+        output_size: Height and width of what comes out; less than `input_size` where
+            the network returns the middle of an image.
         precision: `"float32"`, `"float16"` or `"int8"`.
         output: `"logits"`, `"probabilities"` or `"class_map"`.
         labels: What the class ids mean.
@@ -36,6 +38,8 @@ class LiteRTModel:
         sidecar = read_sidecar(path)
         self.image_shape: tuple[int, int, int] = tuple(sidecar["input"]["shape"][1:])
         self.input_size: tuple[int, int] = self.image_shape[:2]
+        # (1, height, width) of a class map, with the classes behind it otherwise.
+        self.output_size: tuple[int, int] = tuple(sidecar["output"]["shape"][1:3])
         self.precision: str = sidecar["precision"]
         self.output: str = sidecar["output"]["kind"]
         self.labels = Labels.from_dict(sidecar["labels"])

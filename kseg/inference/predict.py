@@ -34,7 +34,7 @@ def predict(model, image: np.ndarray) -> np.ndarray:
         logits = predict_logits(model, image)
         ids = logits.argmax(axis=-1)
         return ids.astype(np.uint8 if logits.shape[-1] <= 256 else np.uint16)
-    ids = model.predict_ids(_resize(image, model.input_size))
+    ids = model.predict_ids(_fit(image, model.input_size, model.output_size))
     return _resize(ids, image.shape[:2])
 
 
@@ -56,7 +56,8 @@ def predict_logits(model: keras.Model, image: np.ndarray) -> np.ndarray:
     height, width = image.shape[:2]
     fixed = model.input_shape[1:3]
     if None not in fixed:
-        return _resize_channels(_run(model, _resize(image, fixed)), (height, width))
+        seen = _fit(image, fixed, model.output_shape[1:3])
+        return _resize_channels(_run(model, seen), (height, width))
     valid = next((v for v in model.layers if isinstance(v, ValidSize)), None)
     if valid is None:
         return _run(model, image)
@@ -91,7 +92,8 @@ def predict_probabilities(model, image: np.ndarray) -> np.ndarray:
             "LiteRT file that returns a class map."
         )
     scores = _resize_channels(
-        model.predict(_resize(image, model.input_size)), image.shape[:2]
+        model.predict(_fit(image, model.input_size, model.output_size)),
+        image.shape[:2],
     )
     return (
         scipy.special.softmax(scores, axis=-1) if model.output == "logits" else scores
@@ -101,6 +103,14 @@ def predict_probabilities(model, image: np.ndarray) -> np.ndarray:
 def _run(model, image):
     batch = image[np.newaxis].astype("float32")
     return np.asarray(model.predict_on_batch(batch), "float32")[0]
+
+
+def _fit(image: np.ndarray, taken, given) -> np.ndarray:
+    """Resizes to what a fixed model gives, and mirrors borders to what it takes."""
+    image = _resize(image, given)
+    extra = [a - b for a, b in zip(taken, given, strict=True)]
+    pads = [(n // 2, n - n // 2) for n in extra]
+    return np.pad(image, (*pads, (0, 0)), mode="reflect")
 
 
 def _resize(array: np.ndarray, size) -> np.ndarray:

@@ -6,7 +6,7 @@ from kseg.layers.convolution import (
     fixed_padding,
     separable_conv_bn_relu,
 )
-from kseg.layers.crop import CropLike
+from kseg.layers.crop import CropLike, crop_centre
 from kseg.layers.dilation import stride_and_dilation
 from kseg.layers.resize import ResizeLike
 from kseg.layers.valid_size import ValidSize
@@ -17,6 +17,7 @@ __all__ = [
     "ResizeLike",
     "ValidSize",
     "conv_bn_relu",
+    "crop_centre",
     "fixed_padding",
     "separable_conv_bn_relu",
     "stride_and_dilation",

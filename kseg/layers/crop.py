@@ -3,6 +3,17 @@
 import keras
 
 
+def crop_centre(array, size: tuple[int, int]):
+    """Returns the middle of an array.
+
+    Args:
+        array: Array `(height, width, ...)`.
+        size: Height and width of the result, nowhere larger.
+    """
+    top, left = (array.shape[0] - size[0]) // 2, (array.shape[1] - size[1]) // 2
+    return array[top : top + size[0], left : left + size[1]]
+
+
 @keras.saving.register_keras_serializable(package="kseg")
 class CropLike(keras.layers.Layer):
     """Crops `x` to the height and width of `reference`.

@@ -43,7 +43,7 @@ def unet(
         A `keras.Model` from images `(batch, height, width, channels)`, in the
         range 0 to 255, to float32 logits `(batch, height, width, num_classes)`;
         with `padding="valid"` these are the logits of the middle of the image,
-        184 pixels less in height and width.
+        184 pixels less in height and width where `depth` is 5.
 
     Raises:
         ValueError: If `num_classes` or `depth` is below 2, `padding` is not one

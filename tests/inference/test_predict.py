@@ -52,6 +52,15 @@ def test_a_model_of_a_fixed_size_sees_the_image_resized():
     assert (ids[:, :23] == 0).all() and (ids[:, 27:] == 1).all()
 
 
+def test_a_fixed_valid_network_gives_what_the_open_one_does():
+    options = {"num_classes": 2, "filters": 2, "depth": 2, "padding": "valid"}
+    network = kseg.build("unet", **options)
+    fixed = kseg.build("unet", input_shape=(44, 44, 3), **options)
+    fixed.set_weights(network.get_weights())
+    image = np.random.default_rng(3).integers(0, 256, (28, 28, 3), np.uint8)
+    np.testing.assert_array_equal(predict(fixed, image), predict(network, image))
+
+
 @pytest.mark.parametrize(
     "image",
     [

@@ -11,6 +11,9 @@ from kseg.training import parts
 @pytest.mark.parametrize("name", ["sgd", "adamw"])
 def test_the_rate_follows_poly(name):
     optimizer = parts.make_optimizer(100, name, learning_rate=0.2, power=0.9)
+    constant = parts.make_optimizer(100, name, learning_rate=0.2, power=0)
+    constant.iterations.assign(50)
+    assert float(constant.learning_rate) == pytest.approx(0.2)
     for step in (0, 50, 99):
         optimizer.iterations.assign(step)
         rate = float(keras.ops.convert_to_numpy(optimizer.learning_rate))

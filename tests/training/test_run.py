@@ -1,12 +1,14 @@
 """A run from its command line to its files."""
 
 import json
+import shutil
 import subprocess
 import sys
 
 import h5py
 import numpy as np
 import pytest
+from PIL import Image
 
 import kseg
 from kseg.training import callbacks, run
@@ -122,7 +124,7 @@ def test_a_valid_unet_is_trained_on_the_middle_of_its_images(config, tmp_path):
         "(48, 64)", "(48, 64)"
     )
     config.write_text(text)
-    assert start(config, tmp_path / "a", "--set", "export.formats=()") == 0
+    assert start(config, tmp_path / "a") == 0
     result = json.loads((tmp_path / "a/metrics.json").read_text())
     assert result["validation"]["images"] == 3
 
@@ -139,6 +141,11 @@ def test_a_valid_unet_is_trained_on_the_middle_of_its_images(config, tmp_path):
         ("nothing.key=1", ["section", "network"]),
         ("data.path=/nowhere", ["/nowhere"]),
         ("loss.class_weights=[1,2]", ["one number per class"]),
+        ("data.crop=5", ["`crop`", "two numbers"]),
+        ("export.formats=int8", ["`formats`", "'int8'"]),
+        ("export.output=masks", ["output", "class_map"]),
+        ("data.classes=road", ["`classes`", "'road'"]),
+        ("auxiliary.weight=0.3", ["`tap`"]),
     ],
 )
 def test_wrong_input_is_explained(config, tmp_path, capsys, assignment, words):
@@ -147,7 +154,32 @@ def test_wrong_input_is_explained(config, tmp_path, capsys, assignment, words):
     assert "kseg: " in message
     for word in words:
         assert word in message
-    assert not (tmp_path / "a" / "tiny.keras").exists()
+    assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize("damage", ["label", "size", "truncated", "binary", "missing"])
+def test_broken_data_stops_a_run_before_it_starts(
+    config, scenes, tmp_path, capsys, damage
+):
+    data = tmp_path / "data"
+    shutil.copytree(scenes, data)
+    victim = sorted((data / "val" / "masks").iterdir())[-1]
+    if damage == "label":
+        Image.fromarray(np.full((48, 64), 77, np.uint8)).save(victim)
+    elif damage == "size":
+        Image.fromarray(np.zeros((10, 10), np.uint8)).save(victim)
+    elif damage == "truncated":
+        victim.write_bytes(victim.read_bytes()[:200])
+    elif damage == "missing":
+        victim.unlink()
+    else:
+        for path in (data / "val" / "masks").iterdir():
+            Image.fromarray(np.eye(48, 64, dtype=np.uint8) * 255).save(path)
+    arguments = (f"data.path={data}", "loss.class_weights=none")
+    assert start(config, tmp_path / "a", "--set", *arguments) == 2
+    message = capsys.readouterr().err
+    assert victim.stem in message or damage == "binary"
+    assert not (tmp_path / "a").exists()
 
 
 def test_an_unknown_config_lists_those_that_exist(capsys):
@@ -183,13 +215,18 @@ tf.config.set_logical_device_configuration(
     cpus[0], [tf.config.LogicalDeviceConfiguration()] * count)
 from kseg.training import run
 code = run.main([sys.argv[2], "--directory", sys.argv[3], "--set",
-    "network.dropout=0.0", "export.formats=()", "data.val_batch_size=2"])
+    "network.dropout=0.0", "export.formats=()", *sys.argv[4:]])
 sys.exit(code)
 """
 
 
 def test_two_replicas_train_like_one(config, tmp_path):
-    logs = []
+    directory, logs = tmp_path / "uneven", []
+    command = [sys.executable, "-c", REPLICAS, "2", config, directory]
+    odd = subprocess.run(
+        [*map(str, command), "data.batch_size=3"], capture_output=True, text=True
+    )
+    assert odd.returncode == 2 and "`data.batch_size` must be a multiple" in odd.stderr
     for count in (1, 2):
         directory = tmp_path / str(count)
         command = [sys.executable, "-c", REPLICAS, str(count), config, directory]
