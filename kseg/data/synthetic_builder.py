@@ -87,9 +87,9 @@ class KsegSynthetic(tfds.core.GeneratorBasedBuilder):
     def _generate_examples(self, split: str, count: int) -> Iterator[tuple[int, dict]]:
         """Yields the scenes of a split."""
         config = self._scenes
-        # Past `_quiet`: drawing some hundred scenes takes its time.
-        bar = tqdm.trange(count, desc=f"draw {split} scenes", file=sys.__stderr__)
-        for index in bar:
+        # Past `_quiet` and on the first line, which TFDS's silent bars also claim.
+        shown = {"file": sys.__stderr__, "position": 0, "leave": False}
+        for index in tqdm.trange(count, desc=f"draw {split} scenes", **shown):
             image, mask = scene(index, split, config.seed, config.size)
             yield (
                 index,

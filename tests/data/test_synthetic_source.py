@@ -8,7 +8,7 @@ pytest.importorskip("tensorflow_datasets")
 from kseg.data import synthetic_builder
 from kseg.data.synthetic import LABELS, scene
 
-TINY = {"num_train": 3, "num_val": 2, "size": (48, 64), "seed": 5}
+TINY = {"num_train": 3, "num_val": 2, "size": (48, 64), "scene_seed": 5}
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def test_the_scenes_are_drawn_once(home, monkeypatch):
 
 
 def test_other_options_are_other_scenes(home):
-    options = {**TINY, "num_train": 1, "num_val": 1, "seed": 6}
+    options = {**TINY, "num_train": 1, "num_val": 1, "scene_seed": 6}
     other = open_source("synthetic", "train", **options)
     assert len(other) == 1
     first = open_source("synthetic", "train", **TINY)[0][0]
