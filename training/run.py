@@ -312,8 +312,8 @@ def export(
 
     if pictures:
         shown = list(itertools.islice(fitted(val, size, pictures), pictures))
-        rows = [(image, mask, predict(model, image)) for image, mask in shown]
-        write_image(directory / "overlay.png", side_by_side(rows, labels))
+        panels = [(image, mask, predict(model, image)) for image, mask in shown]
+        write_image(directory / "overlay.png", side_by_side(panels, labels))
 
     rows = []
     if formats and keras.backend.backend() == "tensorflow":
