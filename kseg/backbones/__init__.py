@@ -8,6 +8,7 @@ itself, in the way its published weights want.
 
 from kseg.backbones.mobilenet_v2 import mobilenet_v2
 from kseg.backbones.resnet import resnet50, resnet101
+from kseg.backbones.vgg16 import vgg16
 from kseg.backbones.weights import check_weights, load_weights
 from kseg.backbones.xception65 import xception65
 from kseg.registry import unknown
@@ -16,10 +17,11 @@ _BACKBONES = {
     "mobilenet_v2": mobilenet_v2,
     "resnet50": resnet50,
     "resnet101": resnet101,
+    "vgg16": vgg16,
     "xception65": xception65,
 }
 
-__all__ = ["build", "check_weights", "load_weights", "names"]
+__all__ = ["build", "check_weights", "load_weights", "names", "vgg16"]
 
 
 def names() -> list[str]:

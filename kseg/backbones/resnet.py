@@ -10,10 +10,8 @@ name. Departure: no biases in convolutions, which the batch norm makes idle;
 
 from keras import layers
 
+from kseg.backbones.normalise import subtract_mean
 from kseg.layers import BatchNormalization, fixed_padding, stride_and_dilation
-
-# Means of ImageNet in red, green and blue; the published weights subtract them.
-_MEAN = (123.68, 116.779, 103.939)
 
 
 def resnet50(image, output_stride: int) -> dict:
@@ -37,8 +35,7 @@ def resnet101(image, output_stride: int) -> dict:
 
 
 def _resnet(image, output_stride, units):
-    offset = [-mean for mean in _MEAN]
-    x = layers.Rescaling(1.0, offset, dtype="float32", name="normalise")(image)
+    x = subtract_mean(image)
     x = fixed_padding(x, 7, name="conv1_pad")
     x = layers.Conv2D(64, 7, strides=2, use_bias=False, name="conv1_conv")(x)
     x = BatchNormalization(epsilon=1.001e-5, name="conv1_bn")(x)

@@ -65,6 +65,13 @@ IMAGENET = {
         0.764,
         "bgr",
     ),
+    "vgg16": WeightsRecord(
+        f"{_KERAS}/vgg16/vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        "md5:6d6bbae143d832006294945121d1f1fc",
+        "CC-BY-4.0",
+        0.713,
+        "bgr",
+    ),
 }
 
 
@@ -182,19 +189,21 @@ def _load_h5(trunk: keras.Model, path: Path, flip_channels: bool) -> None:
 
     A bias that a convolution here does not have goes into the moving mean of
     the batch norm behind it: norm(x + b) with mean m is norm(x) with mean m - b.
+    Batch norms stay as they are where the published network has none.
     """
     arrays = _read_h5(path)
+    layers = [layer for layer in trunk.layers if layer.weights]
+    if not any("moving_mean" in found for found in arrays.values()):
+        layers = [layer for layer in layers if not hasattr(layer, "moving_mean")]
     biases = {}
-    for layer in trunk.layers:
-        if not layer.weights:
-            continue
+    for layer in layers:
         if layer.name not in arrays:
             raise ValueError(
                 f"A backbone's file must hold every layer of it. Received: {path}, "
                 f"without {layer.name!r}."
             )
         found = arrays[layer.name]
-        if flip_channels and layer.name == "conv1_conv":
+        if flip_channels and layer is layers[0]:
             found["kernel"] = found["kernel"][:, :, ::-1]
         if "bias" in found and len(layer.weights) == 1:
             biases[layer.name.replace("_conv", "_bn")] = found.pop("bias")

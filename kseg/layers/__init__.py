@@ -8,14 +8,21 @@ from kseg.layers.convolution import (
 )
 from kseg.layers.crop import CropLike, crop_centre
 from kseg.layers.dilation import stride_and_dilation
+from kseg.layers.local_response import LocalResponseNormalization
+from kseg.layers.pooling import DilatedMaxPooling2D
 from kseg.layers.resize import ResizeLike
+from kseg.layers.transposed import BilinearKernel, bilinear_transposed
 from kseg.layers.valid_size import ValidSize
 
 __all__ = [
     "BatchNormalization",
+    "BilinearKernel",
     "CropLike",
+    "DilatedMaxPooling2D",
+    "LocalResponseNormalization",
     "ResizeLike",
     "ValidSize",
+    "bilinear_transposed",
     "conv_bn_relu",
     "crop_centre",
     "fixed_padding",

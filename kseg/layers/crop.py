@@ -21,19 +21,22 @@ class CropLike(keras.layers.Layer):
     Args:
         anchor: `"start"` keeps the top left part, which undoes the rows and
             columns that `same` pooling of odd sizes added at the end;
-            `"centre"` keeps the middle, for `valid` convolutions.
+            `"centre"` keeps the middle, for `valid` convolutions; a number leaves
+            so many pixels out at the top and at the left.
         **kwargs: `name` and `dtype` of `keras.layers.Layer`.
 
     Raises:
-        ValueError: If `anchor` is neither.
+        ValueError: If `anchor` is none of these.
     """
 
-    def __init__(self, anchor: str = "start", **kwargs):
+    def __init__(self, anchor: str | int = "start", **kwargs):
         """Stores the anchor."""
         super().__init__(**kwargs)
-        if anchor not in ("start", "centre"):
+        number = isinstance(anchor, int) and anchor >= 0
+        if not number and anchor not in ("start", "centre"):
             raise ValueError(
-                f"`anchor` must be 'start' or 'centre'. Received: {anchor!r}."
+                "`anchor` must be 'start', 'centre' or a number of pixels. Received: "
+                f"{anchor!r}."
             )
         self.anchor = anchor
 
@@ -48,8 +51,10 @@ class CropLike(keras.layers.Layer):
             Tensor `(batch, new_height, new_width, channels)`.
         """
         have, want = keras.ops.shape(x), keras.ops.shape(reference)
-        top = (have[1] - want[1]) // 2 if self.anchor == "centre" else 0
-        left = (have[2] - want[2]) // 2 if self.anchor == "centre" else 0
+        if self.anchor == "centre":
+            top, left = (have[1] - want[1]) // 2, (have[2] - want[2]) // 2
+        else:
+            top = left = 0 if self.anchor == "start" else self.anchor
         return x[:, top : top + want[1], left : left + want[2], :]
 
     def compute_output_shape(self, x_shape, reference_shape):

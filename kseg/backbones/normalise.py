@@ -1,0 +1,19 @@
+"""What the networks of Caffe do to an image first."""
+
+from keras import layers
+
+# Means of ImageNet in red, green and blue; the published weights subtract them.
+_MEAN = (123.68, 116.779, 103.939)
+
+
+def subtract_mean(image):
+    """Subtracts the mean colour of ImageNet, in float32.
+
+    Args:
+        image: Tensor `(batch, height, width, 3)`, RGB in 0 to 255.
+
+    Returns:
+        Float tensor of the same shape.
+    """
+    offset = [-mean for mean in _MEAN]
+    return layers.Rescaling(1.0, offset, dtype="float32", name="normalise")(image)

@@ -1,0 +1,62 @@
+"""Transposed convolution that starts as bilinear interpolation."""
+
+import keras
+import numpy as np
+from keras import layers
+
+
+@keras.saving.register_keras_serializable(package="kseg")
+class BilinearKernel(keras.initializers.Initializer):
+    """Bilinear interpolation of each channel, for `Conv2DTranspose`.
+
+    The kernel is zero between different channels (Long et al., "Fully Convolutional
+    Networks", section 3.3; the authors' `surgery.py`).
+    """
+
+    def __call__(self, shape, dtype=None):
+        """Returns the kernel `(height, width, filters, channels)`."""
+        sides = []
+        for size in shape[:2]:
+            factor = (size + 1) // 2
+            centre = factor - 1 if size % 2 else factor - 0.5
+            sides.append(1 - np.abs(np.arange(size) - centre) / factor)
+        kernel = np.zeros(shape)
+        for channel in range(min(shape[2:])):
+            kernel[:, :, channel, channel] = np.outer(*sides)
+        return keras.ops.convert_to_tensor(kernel, dtype)
+
+
+def bilinear_transposed(
+    x,
+    factor: int,
+    *,
+    name: str,
+    trainable: bool = True,
+    dtype: str | None = None,
+):
+    """Enlarges by a transposed convolution that starts as bilinear interpolation.
+
+    The kernel is `2 * factor - factor % 2` pixels wide and there is no bias. A side
+    of n pixels becomes `factor * (n - 1)` plus the kernel's, so that the pixel n
+    lies at `factor * n + (kernel - 1) / 2`.
+
+    Args:
+        x: Float tensor `(batch, height, width, channels)`.
+        factor: How many times finer the result is.
+        name: Name of the layer.
+        trainable: Whether the kernel is learned.
+        dtype: Type or policy of the layer; `None` for Keras's current policy.
+
+    Returns:
+        Float tensor `(batch, new_height, new_width, channels)`.
+    """
+    return layers.Conv2DTranspose(
+        x.shape[-1],
+        2 * factor - factor % 2,
+        strides=factor,
+        use_bias=False,
+        kernel_initializer=BilinearKernel(),
+        trainable=trainable,
+        dtype=dtype,
+        name=name,
+    )(x)
