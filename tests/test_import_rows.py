@@ -15,7 +15,7 @@ REPOSITORY = Path(__file__).parents[1]
 # other. Row 3 takes a model or arrays, and never builds a network.
 ROWS = [
     {"download", "files", "labels", "layers", "quiet", "registry"},
-    {"backbones", "losses", "metrics"},
+    {"backbones", "losses", "metrics", "optimizers"},
     {"networks"},
     {"data", "export", "inference", "weak"},
     {"cli", "models", "training"},
@@ -31,8 +31,9 @@ PACKAGES = {
     "labels": set(),
     "layers": {"keras", "numpy"},
     "losses": {"keras", "numpy"},
-    "metrics": {"keras", "numpy", "scipy"},
+    "metrics": {"keras", "numpy", "scipy", "skimage"},
     "networks": {"keras"},
+    "optimizers": {"keras"},
     "quiet": {"keras"},
     "registry": {"keras"},
 }

@@ -22,9 +22,9 @@ class Experiment:
         data: Arguments of `kseg.training.feeds.open_feeds`.
         loss: Arguments of `kseg.training.parts.make_loss`.
         optimizer: Arguments of `kseg.training.parts.make_optimizer`.
-        fit: Arguments of `kseg.training.run.fit`.
-        auxiliary: Arguments of `kseg.training.parts.add_auxiliary`, or empty.
-        export: Arguments of `kseg.training.run.export`.
+        fit: Arguments of `kseg.training.fit.fit`.
+        auxiliary: Arguments of `kseg.training.parts.add_heads`, or empty.
+        export: Arguments of `kseg.training.export.export`.
     """
 
     network: dict
@@ -73,10 +73,10 @@ class Experiment:
                     "The sections `network` and `data` must have a `name`. Received: "
                     f"{section}."
                 )
-        if self.auxiliary and "tap" not in self.auxiliary:
+        if self.auxiliary and not {"tap", "outputs"} & set(self.auxiliary):
             raise ValueError(
-                "The section `auxiliary` must name a layer as `tap`. Received: "
-                f"{self.auxiliary}."
+                "The section `auxiliary` must name a layer as `tap`, or layers as "
+                f"`outputs`. Received: {self.auxiliary}."
             )
         for field in dataclasses.fields(self):
             known = self.known_keys(field.name)
@@ -90,7 +90,7 @@ class Experiment:
         """Returns the keys that a section may have."""
         from kseg.data.catalogue import option_names
         from kseg.networks import builder
-        from kseg.training import feeds, parts, run
+        from kseg.training import export, feeds, fit, parts
 
         functions = {
             "network": lambda: _parameters(builder(self.network["name"])) | {"name"},
@@ -100,10 +100,10 @@ class Experiment:
             ),
             "loss": lambda: _parameters(parts.make_loss) - {"source"},
             "optimizer": lambda: _parameters(parts.make_optimizer) - {"steps"},
-            "fit": lambda: _parameters(run.fit) - {"experiment", "directory", "resume"},
-            "auxiliary": lambda: _parameters(parts.add_auxiliary) - {"model"},
+            "fit": lambda: _parameters(fit.fit) - {"experiment", "directory", "resume"},
+            "auxiliary": lambda: _parameters(parts.add_heads) - {"model"},
             "export": lambda: (
-                _parameters(run.export)
+                _parameters(export.export)
                 - {"name", "experiment", "model", "feeds", "directory"}
             ),
         }

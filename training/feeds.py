@@ -1,12 +1,15 @@
 """The data of a run: sources, and the feeds of training and validation."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+import functools
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 
 import keras
 
 from kseg import data
-from kseg.data import Examples, Source
+from kseg.data import Examples, RandomScaleCrop, Source
+from kseg.registry import unknown
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +68,8 @@ class Feeds:
 
         Args:
             start_step: The training step to begin with.
-            outputs: The model's heads, which all get the masks; none for a single one.
+            outputs: The model's heads, which all get the masks and weights; none for
+                a single one.
         """
         return self._feed(self.train_examples, start_step, outputs)
 
@@ -84,7 +88,8 @@ class Feeds:
     def crop_masks(self, model: keras.Model) -> None:
         """Crops masks to what a network returns of an image.
 
-        Networks with `valid` convolutions return the middle of it only.
+        Networks with `valid` convolutions return the middle of it only. With the
+        border `"mirror"` random crops are then placed by their middle.
 
         Args:
             model: A network from images to logits.
@@ -92,6 +97,13 @@ class Feeds:
         for examples in (self.train_examples, self.val_examples):
             shape = model.compute_output_shape((None, *examples.size, 3))
             examples.mask_size = (shape[1], shape[2])
+            if examples.augment is not None:
+                examples.augment = [
+                    dataclasses.replace(function, mask_size=examples.mask_size)
+                    if isinstance(function, RandomScaleCrop)
+                    else function
+                    for function in examples.augment
+                ]
 
 
 def open_feeds(
@@ -100,9 +112,15 @@ def open_feeds(
     batch_size: int = 8,
     scale: tuple[float, float] = (0.5, 2.0),
     flip: float = 0.5,
+    vertical_flip: float = 0.0,
+    quarter_turns: bool = False,
+    rotation: float = 0.0,
+    elastic: float = 0.0,
+    border: str = "void",
     brightness: float = 0.2,
     contrast: float = 0.2,
     saturation: float = 0.2,
+    weight_map: bool | Mapping = False,
     val_size: tuple[int, int] | None = None,
     val_batch_size: int | None = None,
     seed: int = 0,
@@ -119,11 +137,27 @@ def open_feeds(
         batch_size: Crops in a batch, over all devices.
         scale: Smallest and largest factor of the random scale.
         flip: Probability of mirroring left and right.
+        vertical_flip: Probability of mirroring top and bottom.
+        quarter_turns: Whether to turn by 0, 90, 180 or 270 degrees.
+        rotation: Largest angle to either side, in degrees up to 180; 0 for none. It
+            and `elastic` move the whole image before the crop is cut out.
+        elastic: Standard deviation of the displacements of
+            `kseg.data.ElasticDeformation`, in pixels of the image; 0 for none.
+        border: What is beyond the border of an image that is smaller than its crop,
+            rotated or deformed: `"void"`, grey that counts nothing; or `"mirror"`, as
+            U-Net has it. Then a network of `valid` convolutions is trained on all
+            pixels of an image, whose crops reach beyond it where only context is.
         brightness: Largest relative change; 0 for none.
         contrast: Largest relative change.
         saturation: Largest relative change.
+        weight_map: Whether pixels between two objects count more, as U-Net has it, or
+            the arguments of `kseg.data.mask_weights`: `w0`, `sigma`, `background`,
+            and `class_weights` as the loss has them. Those of the loss multiply all.
         val_size: Height and width that validation images are fitted into,
-            keeping their proportions; `None` for `crop`.
+            keeping their proportions; `None` for `crop`. With the border `"mirror"`
+            and a network of `valid` convolutions they are fitted into what it
+            returns of this size, and are shrunk where that is smaller: images of
+            512x512 want 700x700 of U-Net.
         val_batch_size: Images in a validation batch; `None` for `batch_size`.
         seed: What order and augmentation are drawn from.
         workers: Threads or processes that make batches where TensorFlow is not;
@@ -146,19 +180,47 @@ def open_feeds(
             raise ValueError(f"`{key}` must be two numbers. Received: {pair!r}.")
     train = data.open_source(name, "train", **options)
     val = data.open_source(name, "val", **options)
-    augment: list[Callable] = [
-        data.RandomScaleCrop(crop, scale, train.labels.ignore_class)
-    ]
-    if flip:
-        augment.append(data.RandomFlip(flip))
+    void = train.labels.ignore_class
+    augment: list[Callable] = []
+    if quarter_turns:
+        augment.append(data.RandomQuarterTurn())
+    if rotation:
+        augment.append(data.RandomRotation(rotation, border, void))
+    if elastic:
+        augment.append(
+            data.ElasticDeformation(elastic, border=border, ignore_class=void)
+        )
+    augment.append(RandomScaleCrop(crop, scale, void, border))
+    if flip or vertical_flip:
+        augment.append(data.RandomFlip(flip, vertical_flip))
     if brightness or contrast or saturation:
         augment.append(data.ColorJitter(brightness, contrast, saturation))
+    weights = _weights(train, weight_map)
+    val_size, val_batch_size = val_size or crop, val_batch_size or batch_size
     return Feeds(
         train,
         val,
-        Examples(train, crop, batch_size, augment, seed),
-        Examples(val, val_size or crop, val_batch_size or batch_size),
+        Examples(train, crop, batch_size, augment, seed, None, weights),
+        Examples(val, val_size, val_batch_size, border=border),
         workers,
         processes,
         not check,
     )
+
+
+def _weights(train: Source, weight_map: bool | Mapping) -> Callable | None:
+    """Returns what makes the weights of a mask, or `None`."""
+    if weight_map is False:
+        return None
+    arguments = {} if weight_map is True else dict(weight_map)
+    known = sorted(
+        set(inspect.signature(data.mask_weights).parameters) - {"mask", "ignore_class"}
+    )
+    for key in arguments:
+        if key not in known:
+            raise ValueError(unknown("key of 'weight_map'", key, known))
+    if "class_weights" in arguments:
+        method = arguments["class_weights"]
+        arguments["class_weights"] = data.class_weights(train, method)
+    arguments["ignore_class"] = train.labels.ignore_class
+    return functools.partial(data.mask_weights, **arguments)

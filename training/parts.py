@@ -1,38 +1,55 @@
 """The parts of a run that configs choose by name: loss, optimizer, head."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import keras
 from keras import layers
 
 from kseg import data
 from kseg.layers import ResizeLike, conv_bn_relu
-from kseg.losses import CrossEntropy
+from kseg.losses import ClassBalancedCrossEntropy, CrossEntropy
+from kseg.optimizers import SGD, AdamW
 from kseg.registry import unknown
 
-_OPTIMIZERS = ("sgd", "adamw")
+_LOSSES = ("class_balanced", "cross_entropy")
+_OPTIMIZERS = ("adamw", "sgd")
 
 
 def make_loss(
     source: data.Source,
     name: str = "cross_entropy",
     class_weights: str | Sequence[float] = "none",
+    pixels: str = "mean",
 ) -> keras.losses.Loss:
     """Makes the loss.
 
     Args:
         source: The training data, whose masks weights are counted on.
-        name: `"cross_entropy"`.
-        class_weights: `"none"`, `"median_frequency"`, or one number per class.
+        name: `"cross_entropy"`, or `"class_balanced"` for edges.
+        class_weights: `"none"`, `"median_frequency"`, or one number per class; of
+            `"cross_entropy"`.
+        pixels: `"mean"` or `"sum"`, of `"class_balanced"`.
 
     Returns:
         The loss.
 
     Raises:
-        ValueError: If the name or the weights are unknown.
+        ValueError: If the name or the weights are unknown, or an argument belongs to
+            the other loss.
     """
-    if name != "cross_entropy":
-        raise ValueError(unknown("loss", name, ["cross_entropy"]))
+    if name not in _LOSSES:
+        raise ValueError(unknown("loss", name, list(_LOSSES)))
+    if name == "class_balanced":
+        if class_weights != "none":
+            raise ValueError(
+                "The loss 'class_balanced' balances the classes itself. Received: "
+                f"class_weights={class_weights!r}."
+            )
+        return ClassBalancedCrossEntropy(source.labels.ignore_class, pixels)
+    if pixels != "mean":
+        raise ValueError(
+            f"The loss {name!r} is a mean over pixels. Received: pixels={pixels!r}."
+        )
     weights = data.class_weights(source, class_weights)
     return CrossEntropy(source.labels.ignore_class, weights)
 
@@ -45,21 +62,27 @@ def make_optimizer(
     momentum: float = 0.9,
     weight_decay: float = 1e-4,
     clip_norm: float | None = None,
+    multipliers: Mapping[str, float] | None = None,
+    drop_every: int | None = None,
 ) -> keras.optimizers.Optimizer:
-    """Makes the optimizer, with the poly schedule.
+    """Makes the optimizer, with the poly schedule or one of steps.
 
-    The rate of step s is `learning_rate * (1 - s / steps) ** power` (Chen et al.,
-    "DeepLab", section 4.1). Weight decay is decoupled and spares biases and
+    With poly the rate of step s is `learning_rate * (1 - s / steps) ** power` (Chen et
+    al., "DeepLab", section 4.1). Weight decay is decoupled and spares biases and
     batch norms.
 
     Args:
         steps: Number of steps of the whole run.
         name: `"sgd"` or `"adamw"`.
         learning_rate: Of the first step.
-        power: Of the schedule; 0 keeps the rate constant.
+        power: Of the poly schedule; 0 keeps the rate constant.
         momentum: Of SGD; AdamW's moments are Keras's defaults.
         weight_decay: Share of a weight that a step takes off, per learning rate.
         clip_norm: Largest global norm of the gradient, or `None`.
+        multipliers: Factors on the learning rate of single layers, as in
+            `kseg.optimizers`.
+        drop_every: Steps after which the rate falls to a tenth, again and again, as
+            the authors of HED and DeconvNet have it; takes the place of poly.
 
     Returns:
         The optimizer.
@@ -67,34 +90,49 @@ def make_optimizer(
     Raises:
         ValueError: If the name is unknown.
     """
-    schedule = keras.optimizers.schedules.PolynomialDecay(
-        learning_rate, steps, end_learning_rate=0.0, power=power
+    schedules = keras.optimizers.schedules
+    schedule = (
+        schedules.ExponentialDecay(learning_rate, drop_every, 0.1, staircase=True)
+        if drop_every
+        else schedules.PolynomialDecay(learning_rate, steps, 0.0, power)
     )
-    options = {"weight_decay": weight_decay, "global_clipnorm": clip_norm}
+    options = {
+        "weight_decay": weight_decay,
+        "global_clipnorm": clip_norm,
+        "multipliers": multipliers,
+    }
     if name == "sgd":
-        optimizer = keras.optimizers.SGD(schedule, momentum=momentum, **options)
+        optimizer = SGD(schedule, momentum=momentum, **options)
     elif name == "adamw":
-        optimizer = keras.optimizers.AdamW(schedule, **options)
+        optimizer = AdamW(schedule, **options)
     else:
         raise ValueError(unknown("optimizer", name, list(_OPTIMIZERS)))
     optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
     return optimizer
 
 
-def add_auxiliary(
-    model: keras.Model, tap: str, weight: float = 0.4, filters: int = 256
-) -> keras.Model:
-    """Adds a second head for training, as PSPNet does (section 3.3).
+def add_heads(
+    model: keras.Model,
+    tap: str | None = None,
+    outputs: Sequence[str] = (),
+    weight: float = 0.4,
+    filters: int = 256,
+) -> tuple[keras.Model, dict[str, float]]:
+    """Adds what is trained beside the network's own logits.
 
     Args:
         model: A network from image to logits.
-        tap: Name of the layer whose output the head looks at.
-        weight: Factor of the head's loss; kept by the run, not by the model.
-        filters: Channels of the head's 3x3 convolution.
+        tap: Name of a layer that a new head looks at, as in PSPNet (section 3.3).
+        outputs: Names of layers that are logits already, such as the side outputs of
+            HED.
+        weight: Factor of the loss of each head beside the logits.
+        filters: Channels of the new head's 3x3 convolution.
 
     Returns:
-        A model with the outputs `logits` and `auxiliary`; it shares the layers
-        of `model`, which stays as it is.
+        A model that shares the layers of `model`, which stays as it is, and the
+        factors of the losses by the names of its outputs: `logits`, then
+        `auxiliary` for a tap, then `outputs`. Without any of these there are no
+        names, and the model has the logits alone.
 
     Raises:
         ValueError: If the network has no such layer, or `weight` is negative.
@@ -102,15 +140,23 @@ def add_auxiliary(
     if weight < 0:
         raise ValueError(f"`weight` must not be negative. Received: {weight}.")
     known = [layer.name for layer in model.layers]
-    if tap not in known:
-        raise ValueError(unknown(f"layer of {model.name!r}", tap, known))
-    x = model.get_layer(tap).output
-    x = conv_bn_relu(x, filters, 3, name="auxiliary_conv")
-    x = layers.Dropout(0.1, name="auxiliary_dropout")(x)
-    x = layers.Conv2D(
-        model.output_shape[-1], 1, dtype="float32", name="auxiliary_classifier"
-    )(x)
-    x = ResizeLike(dtype="float32", name="auxiliary")(x, model.output)
-    return keras.Model(
-        model.input, {"logits": model.output, "auxiliary": x}, name=model.name
-    )
+    for name in (*outputs, *([tap] if tap else [])):
+        if name not in known:
+            raise ValueError(unknown(f"layer of {model.name!r}", name, known))
+    image, logits = model.inputs[0], model.outputs[0]
+    heads = {"logits": logits}
+    if tap:
+        x = model.get_layer(tap).output
+        x = conv_bn_relu(x, filters, 3, name="auxiliary_conv")
+        x = layers.Dropout(0.1, name="auxiliary_dropout")(x)
+        x = layers.Conv2D(
+            logits.shape[-1], 1, dtype="float32", name="auxiliary_classifier"
+        )(x)
+        x = ResizeLike(dtype="float32", name="auxiliary")(x, logits)
+        heads["auxiliary"] = x
+    heads.update({name: model.get_layer(name).output for name in outputs})
+    if len(heads) == 1:
+        # A wrapper is compiled, so that the network itself saves without optimizer.
+        return keras.Model(image, logits, name=model.name), {}
+    factors = dict.fromkeys(heads, weight)
+    return keras.Model(image, heads, name=model.name), {**factors, "logits": 1.0}

@@ -4,8 +4,14 @@
 at 1/32, or at `1 / output_stride` where the backbone is asked to stay denser
 (sides are rounded up). Images are raw, in 0 to 255: a backbone normalises them
 itself, in the way its published weights want.
+
+`alexnet` and `googlenet` are not among those that `build` knows: they keep to the
+sizes of Caffe, and to their strides.
 """
 
+from kseg.backbones.alexnet import alexnet
+from kseg.backbones.convolutionalise import decimate, dense_to_convolution
+from kseg.backbones.googlenet import googlenet
 from kseg.backbones.mobilenet_v2 import mobilenet_v2
 from kseg.backbones.resnet import resnet50, resnet101
 from kseg.backbones.vgg16 import vgg16
@@ -21,7 +27,17 @@ _BACKBONES = {
     "xception65": xception65,
 }
 
-__all__ = ["build", "check_weights", "load_weights", "names", "vgg16"]
+__all__ = [
+    "alexnet",
+    "build",
+    "check_weights",
+    "decimate",
+    "dense_to_convolution",
+    "googlenet",
+    "load_weights",
+    "names",
+    "vgg16",
+]
 
 
 def names() -> list[str]:

@@ -12,6 +12,7 @@ import h5py
 import keras
 import numpy as np
 
+from kseg.backbones.convolutionalise import convolutional_classifier
 from kseg.download import cache_dir, fetch
 
 _log = logging.getLogger("kseg")
@@ -73,6 +74,16 @@ IMAGENET = {
         "bgr",
     ),
 }
+# The same with the dense layers, for backbones whose classifier is used too.
+IMAGENET_WITH_CLASSIFIER = {
+    "vgg16": dataclasses.replace(
+        IMAGENET["vgg16"],
+        url=f"{_KERAS}/vgg16/vgg16_weights_tf_dim_ordering_tf_kernels.h5",
+        digest="md5:64373286793e3c8b2b4e3219cbf3544b",
+    ),
+}
+# Dense layers as convolutions, behind the last feature map.
+_CLASSIFIER = ("fc6", "fc7")
 
 
 def check_weights(weights: str | Path | None, backbone: str | None = None) -> None:
@@ -118,8 +129,13 @@ def load_weights(
     weights: str | Path | None,
     backbone: str | None = None,
     features=None,
+    predecessors: tuple[str, ...] = (),
 ) -> keras.Model:
     """Fills a freshly built network.
+
+    Where the backbone ends in `fc6` and `fc7`, `"imagenet"` is the file with the
+    dense layers, which become these convolutions; from a file without them, `fc6`
+    and `fc7` start anew and a message says so.
 
     Args:
         model: The network.
@@ -127,6 +143,9 @@ def load_weights(
         backbone: Name of the backbone, if the network has one.
         features: The last feature map of the backbone; the layers up to it must
             all be in an `.h5` file.
+        predecessors: Names of smaller networks whose checkpoints are right too,
+            because their layers are here under the same names. A message says
+            which layers they do not have; those start anew.
 
     Returns:
         `model`.
@@ -138,38 +157,56 @@ def load_weights(
     check_weights(weights, backbone)
     if weights is None:
         return model
-    if weights == "imagenet" and backbone is not None:
-        record = IMAGENET[backbone]
-        weights = fetch(record.url, record.path(), record.digest)
     if Path(weights).suffix == ".keras":
-        _copy_checkpoint(model, Path(weights))
+        _copy_checkpoint(model, Path(weights), predecessors)
     else:
         trunk = keras.Model(model.input, features)
+        if weights == "imagenet" and backbone is not None:
+            whole = any(layer.name in _CLASSIFIER for layer in trunk.layers)
+            record = (IMAGENET_WITH_CLASSIFIER if whole else IMAGENET)[backbone]
+            weights = fetch(record.url, record.path(), record.digest)
         flip = backbone in IMAGENET and IMAGENET[backbone].channels == "bgr"
         _load_h5(trunk, Path(weights), flip)
     return model
 
 
-def _copy_checkpoint(model: keras.Model, path: Path) -> None:
-    """Copies every layer from a checkpoint; another class count spares the head."""
+def _copy_checkpoint(
+    model: keras.Model, path: Path, predecessors: tuple[str, ...]
+) -> None:
+    """Copies every layer from a checkpoint; another class count spares the head.
+
+    A predecessor may lack layers; of its own, those that it never trained, such as
+    its fixed enlargement, are not missed.
+    """
     source = keras.saving.load_model(path, compile=False)
     there = {layer.name: layer for layer in source.layers if layer.weights}
     here = {layer.name: layer for layer in model.layers if layer.weights}
-    if source.name != model.name or set(there) != set(here):
+    only_there, only_here = (
+        sorted(set(there) - set(here)),
+        sorted(set(here) - set(there)),
+    )
+    known, new = [model.name, *predecessors], []
+    if source.name in predecessors:
+        only_there = [name for name in only_there if there[name].trainable_weights]
+        only_here, new = [], only_here
+    if source.name not in known or only_there or only_here:
         raise ValueError(
-            f"A checkpoint must be of the same network: {model.name!r}, with the "
-            f"same backbone and options. Received: {path}, a {source.name!r}. "
-            f"Layers that only the file has: {sorted(set(there) - set(here))[:3]}; "
-            f"that only the network has: {sorted(set(here) - set(there))[:3]}."
+            f"A checkpoint must be of the same network: {' or '.join(map(repr, known))}"
+            ", with the same backbone and options. Received: "
+            f"{path}, a {source.name!r}. "
+            f"Layers that only the file has: {only_there[:3]}; "
+            f"that only the network has: {only_here[:3]}."
         )
-    num_classes = source.output_shape[-1]
+    classes = model.output_shape[-1], source.output_shape[-1]
     skipped = []
     for name, layer in here.items():
+        if name in new:
+            continue
         shapes = [tuple(w.shape) for w in layer.weights]
         found = [tuple(w.shape) for w in there[name].weights]
         if shapes == found:
             layer.set_weights(there[name].get_weights())
-        elif found == [(*shape[:-1], num_classes) for shape in shapes]:
+        elif _differ_in_classes(shapes, found, classes):
             skipped.append(f"{name}: {found[0]} in the file, {shapes[0]} here")
         else:
             raise ValueError(
@@ -182,6 +219,22 @@ def _copy_checkpoint(model: keras.Model, path: Path) -> None:
             path,
             "; ".join(skipped),
         )
+    if new:
+        _log.warning(
+            "%s: a %r, so these layers start anew: %s",
+            path,
+            source.name,
+            ", ".join(new),
+        )
+
+
+def _differ_in_classes(shapes, others, classes) -> bool:
+    """Whether all differences of some shapes are those of two class counts."""
+    return all(
+        len(shape) == len(other)
+        and all(a == b or (a, b) == classes for a, b in zip(shape, other, strict=True))
+        for shape, other in zip(shapes, others, strict=True)
+    )
 
 
 def _load_h5(trunk: keras.Model, path: Path, flip_channels: bool) -> None:
@@ -189,10 +242,25 @@ def _load_h5(trunk: keras.Model, path: Path, flip_channels: bool) -> None:
 
     A bias that a convolution here does not have goes into the moving mean of
     the batch norm behind it: norm(x + b) with mean m is norm(x) with mean m - b.
-    Batch norms stay as they are where the published network has none.
+    Batch norms stay as they are where the published network has none, and the
+    classifier where the file has none.
     """
     arrays = _read_h5(path)
     layers = [layer for layer in trunk.layers if layer.weights]
+    classifier = {
+        layer.name: tuple(layer.kernel.shape)
+        for layer in layers
+        if layer.name in _CLASSIFIER
+    }
+    if "fc1" in arrays:
+        arrays |= convolutional_classifier(arrays, classifier)
+    elif classifier and not classifier.keys() & arrays.keys():
+        layers = [layer for layer in layers if layer.name not in classifier]
+        _log.warning(
+            "%s has no dense layers: %s start from random weights",
+            path,
+            " and ".join(classifier),
+        )
     if not any("moving_mean" in found for found in arrays.values()):
         layers = [layer for layer in layers if not hasattr(layer, "moving_mean")]
     biases = {}

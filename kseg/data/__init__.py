@@ -1,18 +1,36 @@
 """Data by name: a `Source` of images and masks, and feeds that train on it."""
 
-from kseg.data.augment import ColorJitter, RandomFlip, RandomScaleCrop, fit_inside
+from kseg.data.augment import (
+    ColorJitter,
+    ElasticDeformation,
+    RandomFlip,
+    RandomQuarterTurn,
+    RandomRotation,
+    RandomScaleCrop,
+)
 from kseg.data.catalogue import names, open_source
 from kseg.data.examples import Examples, fitted
 from kseg.data.feed import keras_feed, tf_feed
+from kseg.data.geometry import Example, fit_inside
 from kseg.data.images import read_image, read_mask, write_mask
 from kseg.data.sources import FileSource, Source, TfdsSource, check_source
 from kseg.data.statistics import class_frequencies, class_weights
+from kseg.data.weight_map import (
+    instances_of,
+    mask_weights,
+    separate_touching,
+    weight_map,
+)
 
 __all__ = [
     "ColorJitter",
+    "ElasticDeformation",
+    "Example",
     "Examples",
     "FileSource",
     "RandomFlip",
+    "RandomQuarterTurn",
+    "RandomRotation",
     "RandomScaleCrop",
     "Source",
     "TfdsSource",
@@ -21,11 +39,15 @@ __all__ = [
     "class_weights",
     "fit_inside",
     "fitted",
+    "instances_of",
     "keras_feed",
+    "mask_weights",
     "names",
     "open_source",
     "read_image",
     "read_mask",
+    "separate_touching",
     "tf_feed",
+    "weight_map",
     "write_mask",
 ]

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from kseg.data.camvid import camvid
 from kseg.data.folder import folder
+from kseg.data.isbi2012 import isbi2012
 from kseg.data.sources import Source
 from kseg.data.synthetic_source import synthetic
 from kseg.data.tfds_source import tfds
@@ -13,6 +14,7 @@ from kseg.registry import unknown
 _SOURCES: dict[str, Callable] = {
     "camvid": camvid,
     "folder": folder,
+    "isbi2012": isbi2012,
     "synthetic": synthetic,
     "tfds": tfds,
 }

@@ -9,9 +9,12 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from kseg.data.augment import NEUTRAL, fit_inside
+from kseg.data.geometry import NEUTRAL, Example, check_border, fit_inside
 from kseg.data.sources import Source
 from kseg.layers import crop_centre
+
+# Weights of more than this altogether are computed anew whenever they are wanted.
+KEPT_BYTES = 2**28
 
 
 def fitted(
@@ -29,7 +32,8 @@ def fitted(
     """
     step = max(len(source) // most, 1) if most else 1
     for index in range(0, len(source), step):
-        yield fit_inside(*source[index], size, source.labels.ignore_class)
+        example = fit_inside(Example(*source[index]), size, source.labels.ignore_class)
+        yield example.image, example.mask
 
 
 class Examples:
@@ -43,14 +47,21 @@ class Examples:
         source: Where images and masks come from.
         size: Height and width in pixels.
         batch_size: Examples in a batch, over all devices.
-        augment: Functions of `(image, mask, rng)`; the last ones must leave
-            `size`. `None` for evaluation.
+        augment: Functions of `(example, rng)` that return an `Example`; the last
+            ones must leave `size`. `None` for evaluation.
         seed: What order and augmentation are drawn from.
         mask_size: Height and width of the masks where the network returns only
             the middle of an image; `None` for `size`.
+        weights: From a mask of the source to the factor of each pixel's loss, float
+            `(height, width)`; `None` for examples without weights. What it returns
+            is augmented with the mask, and kept for the next time: 4 bytes a pixel,
+            up to 256 MiB in a process (250 masks of 512x512).
+        border: What images that are fitted into the size are filled with, as in
+            `kseg.data.fit_inside`; augmentations have their own.
 
     Raises:
-        ValueError: If the source is empty or `batch_size` is below 1.
+        ValueError: If the source is empty, `batch_size` is below 1, or the border is
+            another.
     """
 
     def __init__(
@@ -61,6 +72,8 @@ class Examples:
         augment: Sequence[Callable] | None = None,
         seed: int = 0,
         mask_size: tuple[int, int] | None = None,
+        weights: Callable[[np.ndarray], np.ndarray] | None = None,
+        border: str = "void",
     ):
         """Checks and stores the arguments."""
         if len(source) == 0 or batch_size < 1:
@@ -68,12 +81,20 @@ class Examples:
                 "A feed needs one example or more and a `batch_size` of 1 or "
                 f"more. Received: {len(source)} examples, batch_size={batch_size}."
             )
+        check_border(border)
         self.source = source
         self.size = (int(size[0]), int(size[1]))
         self.batch_size = batch_size
         self.augment = augment
         self.seed = seed
         self.mask_size: tuple[int, int] = mask_size or self.size
+        self.weights = weights
+        self.border = border
+        self._kept: dict[int, np.ndarray] = {}
+
+    def __getstate__(self):
+        """Returns what a worker process gets: all but the weights that are kept."""
+        return {**self.__dict__, "_kept": {}}
 
     @property
     def steps(self) -> int:
@@ -85,44 +106,77 @@ class Examples:
         """The integer type of the masks."""
         return np.min_scalar_type(self.source.labels.ignore_class).name
 
-    def example(self, position: int) -> tuple[np.ndarray, np.ndarray]:
+    def example(self, position: int) -> Example:
         """Returns the example at a position of the stream.
 
         Args:
             position: 0 or more; for evaluation below `steps * batch_size`.
 
         Returns:
-            A uint8 image `size + (3,)` and an integer mask `mask_size`.
+            A uint8 image `size + (3,)`, an integer mask `mask_size`, and float32
+            weights `mask_size` or `None`.
+
+        Raises:
+            ValueError: If an augmentation loses the weights.
         """
         labels = self.source.labels
         count = len(self.source)
         if self.augment is None:
-            if position >= count:
-                image = np.full((*self.size, 3), NEUTRAL, np.uint8)
-                mask = np.full(self.size, labels.ignore_class)
-            else:
-                image, mask = self.source[position]
-                image, mask = fit_inside(image, mask, self.size, labels.ignore_class)
+            example = self._filling()
+            if position < count:
+                example = self._read(position)
+            example = fit_inside(
+                example, self.size, labels.ignore_class, self.border, self.mask_size
+            )
         else:
             order = np.random.default_rng((self.seed, 0, position // count))
-            image, mask = self.source[int(order.permutation(count)[position % count])]
+            example = self._read(int(order.permutation(count)[position % count]))
             rng = np.random.default_rng((self.seed, 1, position))
             for function in self.augment:
-                image, mask = function(image, mask, rng)
-        mask = crop_centre(mask, self.mask_size)
-        return np.ascontiguousarray(image), mask.astype(self.mask_dtype)
+                example = function(example, rng)
+            if self.weights is not None and example.weights is None:
+                raise ValueError(
+                    "An augmentation must pass on the weights of its example. "
+                    "Received: an Example without them. `example._replace(image=...)` "
+                    "keeps the rest, `example.each(function)` moves all."
+                )
+        image, mask, weights = example
+        mask = crop_centre(mask, self.mask_size).astype(self.mask_dtype)
+        if weights is not None:
+            weights = crop_centre(weights, self.mask_size).astype(np.float32)
+        return Example(np.ascontiguousarray(image), mask, weights)
 
-    def batch(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+    def batch(self, step: int) -> tuple[np.ndarray, ...]:
         """Returns the batch of one training or evaluation step.
 
         Args:
             step: Number of the step since the start of training.
 
         Returns:
-            uint8 images `(batch_size, height, width, 3)` and integer masks
-            `(batch_size, mask height, mask width)`.
+            uint8 images `(batch_size, height, width, 3)`, integer masks
+            `(batch_size, mask height, mask width)` and, if there are any, float32
+            weights of the masks' shape.
         """
         first = step * self.batch_size
-        pairs = [self.example(first + i) for i in range(self.batch_size)]
-        images, masks = zip(*pairs, strict=True)
-        return np.stack(images), np.stack(masks)
+        examples = [self.example(first + i) for i in range(self.batch_size)]
+        arrays = zip(*examples, strict=True)
+        return tuple(np.stack(a) for a in arrays if a[0] is not None)
+
+    def _read(self, index: int) -> Example:
+        """Reads an example of the source and computes its weights."""
+        image, mask = self.source[index]
+        if self.weights is None:
+            return Example(image, mask)
+        weights = self._kept.get(index)
+        if weights is None:
+            weights = np.asarray(self.weights(mask), np.float32)
+            if sum(kept.nbytes for kept in self._kept.copy().values()) < KEPT_BYTES:
+                self._kept[index] = weights
+        return Example(image, mask, weights)
+
+    def _filling(self) -> Example:
+        """Returns an example that counts nothing."""
+        image = np.full((*self.size, 3), NEUTRAL, np.uint8)
+        mask = np.full(self.size, self.source.labels.ignore_class)
+        weights = np.zeros(self.size, np.float32)
+        return Example(image, mask, None if self.weights is None else weights)

@@ -16,11 +16,12 @@ def tf_feed(examples: Examples, start_step: int = 0, outputs: Sequence[str] = ()
     Args:
         examples: What to feed; endless if it augments.
         start_step: The training step to begin with.
-        outputs: Names of a model's outputs that all get the masks, for a model with
-            several heads; none for a model with one.
+        outputs: Names of a model's outputs that all get the masks and weights, for a
+            model with several heads; none for a model with one.
 
     Returns:
-        A data set of `(images, masks)` as `Examples.batch` describes them.
+        A data set of `(images, masks)` or `(images, masks, weights)` as
+        `Examples.batch` describes them; `fit` takes the weights as `sample_weight`.
     """
     import tensorflow as tf
 
@@ -29,19 +30,27 @@ def tf_feed(examples: Examples, start_step: int = 0, outputs: Sequence[str] = ()
         if examples.augment is not None
         else examples.steps * examples.batch_size
     )
-    types = (tf.uint8, tf.as_dtype(examples.mask_dtype))
+    types = [tf.uint8, tf.as_dtype(examples.mask_dtype)]
+    shapes = [(*examples.size, 3), examples.mask_size]
+    if examples.weights is not None:
+        types.append(tf.float32)
+        shapes.append(examples.mask_size)
+
+    def example(position):
+        return examples.example(position)[: len(types)]
 
     def load(position):
-        image, mask = tf.numpy_function(examples.example, [position], types)
-        image.set_shape((*examples.size, 3))
-        mask.set_shape(examples.mask_size)
-        return image, mask
+        arrays = tf.numpy_function(example, [position], types)
+        return tuple(
+            tf.ensure_shape(array, shape)
+            for array, shape in zip(arrays, shapes, strict=True)
+        )
 
     return (
         tf.data.Dataset.range(start_step * examples.batch_size, last)
         .map(load, num_parallel_calls=tf.data.AUTOTUNE)
         .batch(examples.batch_size, drop_remainder=True)
-        .map(lambda images, masks: (images, _targets(masks, outputs)))
+        .map(lambda images, *targets: (images, *_by_output(targets, outputs)))
         .prefetch(tf.data.AUTOTUNE)
     )
 
@@ -68,8 +77,8 @@ def keras_feed(
         max_queue_size: Batches that are made ahead.
 
     Returns:
-        A `keras.utils.PyDataset` of `(images, masks)` as `Examples.batch` describes
-        them, in float32 and int32.
+        A `keras.utils.PyDataset` of `(images, masks)` or `(images, masks, weights)`
+        as `Examples.batch` describes them, in float32, int32 and float32.
     """
     pool = futures.ThreadPoolExecutor(workers)
     if processes:
@@ -79,9 +88,11 @@ def keras_feed(
     return _PyDataset(examples, start_step, tuple(outputs), pool, max_queue_size)
 
 
-def _targets(masks, outputs: Sequence[str]):
-    """Returns the masks, or a copy for each named output."""
-    return {name: masks for name in outputs} if outputs else masks
+def _by_output(targets, outputs: Sequence[str]) -> list:
+    """Returns masks and weights, or a dictionary of each by the output's name."""
+    if not outputs:
+        return list(targets)
+    return [dict.fromkeys(outputs, target) for target in targets]
 
 
 class _PyDataset(keras.utils.PyDataset):
@@ -125,5 +136,6 @@ class _PyDataset(keras.utils.PyDataset):
                 self._pending[each] = self._pool.submit(
                     self._examples.batch, self._start_step + each
                 )
-        images, masks = self._pending.pop(step).result()
-        return images.astype("float32"), _targets(masks.astype("int32"), self._outputs)
+        images, masks, *weights = self._pending.pop(step).result()
+        targets = [masks.astype("int32"), *weights]
+        return images.astype("float32"), *_by_output(targets, self._outputs)

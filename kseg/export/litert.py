@@ -26,6 +26,7 @@ from kseg.export.litert_model import (
 )
 from kseg.export.saved_model import SIGNATURE, image_shape, write_signature
 from kseg.labels import Labels
+from kseg.layers import class_logits
 from kseg.quiet import quiet
 from kseg.registry import unknown
 
@@ -79,7 +80,7 @@ def export_litert(
     path = Path(path)
     shape = (*input_size, image_shape(model)[-1])
     if labels is None:
-        labels = Labels.numbered(model.outputs[0].shape[-1])
+        labels = Labels.numbered(max(model.outputs[0].shape[-1], 2))
     _check_arguments(model, path, input_size, precision, output, labels)
     images = _calibration_images(calibration, shape) if precision == "int8" else []
     model = _in_float32(model)
@@ -121,7 +122,7 @@ def _check_arguments(
             "`input_size` must be a height and a width in pixels that the model takes: "
             f"{taken}, where None is any. Received: {input_size}."
         )
-    num_classes = model.outputs[0].shape[-1]
+    num_classes = max(model.outputs[0].shape[-1], 2)
     if labels.num_classes != num_classes or num_classes > 256:
         raise ValueError(
             "The labels must name the model's classes, at most 256, as ids are uint8. "
@@ -173,10 +174,11 @@ def _write_saved_model(
     def serve(image):
         result = model(image, training=False)
         if output == "probabilities":
-            result = tf.nn.softmax(result)
+            result = tf.nn.softmax(class_logits(result))
         elif output == "class_map":
             # `keras.ops.argmax` becomes operators that LiteRT does not have.
-            result = tf.cast(tf.argmax(result, -1, output_type=tf.int32), tf.uint8)
+            result = tf.argmax(class_logits(result), -1, output_type=tf.int32)
+            result = tf.cast(result, tf.uint8)
         return {output: result}
 
     write_signature(model, serve, (1, *shape), path)
@@ -210,6 +212,8 @@ def _compare(model: keras.Model, litert: LiteRTModel, tolerance: float) -> None:
     image = rng.integers(0, 256, litert.image_shape, dtype=np.uint8)
     logits = np.asarray(model(image[np.newaxis].astype("float32"), training=False))[0]
     actual = litert.predict(image)
+    if litert.output != "logits":
+        logits = np.asarray(class_logits(logits))
     if litert.output == "logits":
         difference = np.abs(actual - logits).max()
     elif litert.output == "probabilities":

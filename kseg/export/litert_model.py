@@ -80,6 +80,8 @@ class LiteRTModel:
         values = self._run(image)
         if self.output == "class_map":
             return values
+        if values.shape[-1] == 1:  # the logit of class 1 against class 0
+            return (values[..., 0] > (self._zero_point or 0)).astype("uint8")
         return values.argmax(axis=-1).astype("uint8")
 
     def _run(self, image: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from kseg.export.litert_model import LiteRTModel
 from kseg.labels import Labels
-from kseg.layers import crop_centre
+from kseg.layers import class_logits, crop_centre
 from kseg.metrics import DatasetScores
 
 
@@ -149,7 +149,7 @@ def _keras_predictor(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
     @tf.function(autograph=False)
     def predict(image):
         logits = model(tf.cast(image, tf.float32)[tf.newaxis], training=False)
-        return tf.cast(tf.argmax(logits[0], axis=-1), tf.uint8)
+        return tf.cast(tf.argmax(class_logits(logits[0]), axis=-1), tf.uint8)
 
     return lambda image: predict(tf.constant(image)).numpy()
 

@@ -1,5 +1,6 @@
 """Blocks that two or more networks share; `keras.ops` only."""
 
+from kseg.layers.binary import class_logits
 from kseg.layers.convolution import (
     BatchNormalization,
     conv_bn_relu,
@@ -12,6 +13,7 @@ from kseg.layers.local_response import LocalResponseNormalization
 from kseg.layers.pooling import DilatedMaxPooling2D
 from kseg.layers.resize import ResizeLike
 from kseg.layers.transposed import BilinearKernel, bilinear_transposed
+from kseg.layers.unpooling import MaxPoolingWithIndices, MaxUnpooling
 from kseg.layers.valid_size import ValidSize
 
 __all__ = [
@@ -20,9 +22,12 @@ __all__ = [
     "CropLike",
     "DilatedMaxPooling2D",
     "LocalResponseNormalization",
+    "MaxPoolingWithIndices",
+    "MaxUnpooling",
     "ResizeLike",
     "ValidSize",
     "bilinear_transposed",
+    "class_logits",
     "conv_bn_relu",
     "crop_centre",
     "fixed_padding",

@@ -34,9 +34,15 @@ class BatchNormalization(layers.BatchNormalization):
 
 
 def conv_bn_relu(
-    x, filters: int, kernel_size: int, *, name: str, dilation_rate: int = 1
+    x,
+    filters: int,
+    kernel_size: int,
+    *,
+    name: str,
+    dilation_rate: int = 1,
+    use_bias: bool = False,
 ):
-    """Applies a bias-free `same` convolution, batch normalisation and ReLU.
+    """Applies a `same` convolution, batch normalisation and ReLU.
 
     Args:
         x: Tensor `(batch, height, width, channels)`.
@@ -44,6 +50,8 @@ def conv_bn_relu(
         kernel_size: Side of the kernel in pixels.
         name: Name of the convolution; `name_bn` and `name_relu` follow it.
         dilation_rate: Distance between kernel taps in pixels.
+        use_bias: Whether the convolution has a bias, as published weights may;
+            the normalisation makes it idle.
 
     Returns:
         Tensor `(batch, height, width, filters)`.
@@ -53,7 +61,7 @@ def conv_bn_relu(
         kernel_size,
         dilation_rate=dilation_rate,
         padding="same",
-        use_bias=False,
+        use_bias=use_bias,
         kernel_initializer="he_normal",
         name=name,
     )(x)

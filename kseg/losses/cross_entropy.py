@@ -1,4 +1,4 @@
-"""Pixel-wise cross-entropy with an ignored class and class weights."""
+"""Pixel-wise cross-entropy with an ignored class, class weights and pixel weights."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,9 @@ class CrossEntropy(keras.losses.Loss):
     the gradient do not depend on how a batch is split over devices, which they
     do when every device divides by its own number of valid pixels. An image
     without a valid pixel counts 0. With class weights the sum of the weighted
-    losses is divided by the number of valid pixels, as in SegNet's Caffe layer.
+    losses is divided by the number of valid pixels, as in SegNet's Caffe layer; and
+    so with the weights of pixels, which come as `sample_weight` `(batch, height,
+    width)` (Ronneberger et al., "U-Net", equation 1). Both multiply.
 
     Args:
         ignore_class: The id in masks that counts nothing; `None` for no such id.
@@ -57,11 +59,28 @@ class CrossEntropy(keras.losses.Loss):
                 f"{self.class_weights}."
             )
 
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        """Computes the loss.
+
+        Args:
+            y_true: Class ids `(batch, height, width)`, or with a last axis of 1.
+            y_pred: Logits `(batch, height, width, num_classes)`.
+            sample_weight: A factor for every image, `(batch,)`, or for every pixel,
+                `(batch, height, width)` or with a last axis of 1; `None` for 1.
+
+        Returns:
+            Float scalar, or `(batch,)` where the reduction is `None`.
+        """
+        if sample_weight is None or len(sample_weight.shape) < 3:
+            return super().__call__(y_true, y_pred, sample_weight)
+        return super().__call__((y_true, sample_weight), y_pred)
+
     def call(self, y_true, y_pred):
         """Computes the loss of each image.
 
         Args:
-            y_true: Class ids `(batch, height, width)`, or with a last axis of 1.
+            y_true: Class ids `(batch, height, width)`, or with a last axis of 1; or
+                a tuple of them and the factors of the pixels, of the same shape.
             y_pred: Logits `(batch, height, width, num_classes)`.
 
         Returns:
@@ -76,9 +95,8 @@ class CrossEntropy(keras.losses.Loss):
                 "`class_weights` must have one number per class, "
                 f"{y_pred.shape[-1]}. Received: {len(weights)}."
             )
-        labels = ops.cast(y_true, "int32")
-        if len(labels.shape) == 4:
-            labels = ops.squeeze(labels, -1)
+        y_true, factors = y_true if isinstance(y_true, tuple) else (y_true, None)
+        labels = ops.cast(_without_channel(y_true), "int32")
         valid = ops.ones_like(labels, dtype="bool")
         if self.ignore_class is not None:
             valid = labels != self.ignore_class
@@ -86,6 +104,8 @@ class CrossEntropy(keras.losses.Loss):
         loss = ops.sparse_categorical_crossentropy(labels, y_pred, from_logits=True)
         if weights is not None:
             loss = loss * ops.take(ops.convert_to_tensor(weights, loss.dtype), labels)
+        if factors is not None:
+            loss = loss * ops.cast(_without_channel(factors), loss.dtype)
         valid = ops.cast(valid, loss.dtype)
         pixels = ops.sum(valid, axis=(1, 2))
         return ops.sum(loss * valid, axis=(1, 2)) / ops.maximum(pixels, 1)
@@ -97,3 +117,8 @@ class CrossEntropy(keras.losses.Loss):
             "ignore_class": self.ignore_class,
             "class_weights": self.class_weights,
         }
+
+
+def _without_channel(pixels):
+    """Returns `(batch, height, width)`, without a last axis of 1."""
+    return ops.squeeze(pixels, -1) if len(pixels.shape) == 4 else pixels

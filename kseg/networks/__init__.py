@@ -3,10 +3,22 @@
 import inspect
 
 from kseg.networks.deeplabv3plus import deeplabv3plus
+from kseg.networks.fcn import fcn8s, fcn16s, fcn32s
+from kseg.networks.hed import hed
 from kseg.networks.unet import unet
 from kseg.registry import builder, names, unknown
 
-__all__ = ["build", "builder", "deeplabv3plus", "names", "unet"]
+__all__ = [
+    "build",
+    "builder",
+    "deeplabv3plus",
+    "fcn8s",
+    "fcn16s",
+    "fcn32s",
+    "hed",
+    "names",
+    "unet",
+]
 
 
 def build(name: str, **arguments):

@@ -7,7 +7,7 @@ from kseg.data.catalogue import option_names
 
 
 def test_the_names_are_sorted_and_open():
-    assert names() == ["camvid", "folder", "synthetic", "tfds"]
+    assert names() == ["camvid", "folder", "isbi2012", "synthetic", "tfds"]
     for name in names():
         assert "split" not in option_names(name)
 

@@ -3,7 +3,7 @@ import pytest
 from array_source import ArraySource, numbered
 
 from kseg.data import ColorJitter, Examples, RandomFlip, RandomScaleCrop, fitted
-from kseg.data.augment import NEUTRAL
+from kseg.data.geometry import NEUTRAL
 from kseg.labels import Labels
 
 STILL = (RandomFlip(0.0),)
@@ -91,7 +91,7 @@ def test_a_batch_is_the_stream_in_order(textured):
         images, masks = examples.batch(step)
         for i in range(4):
             expected = examples.example(4 * step + i)
-            assert same((images[i], masks[i]), expected)
+            assert same((images[i], masks[i], None), expected)
 
 
 def test_the_pass_goes_on_within_a_batch():
@@ -130,7 +130,7 @@ def test_evaluation_without_a_remainder_is_not_filled():
 
 def test_evaluation_fits_images_into_the_size():
     source = numbered(2, size=(4, 10))
-    image, mask = Examples(source, (8, 10), 1).example(1)
+    image, mask, _ = Examples(source, (8, 10), 1).example(1)
     assert (mask[:4] == 1).all() and (mask[4:] == 255).all()
     assert (image[4:] == NEUTRAL).all()
 
@@ -167,8 +167,8 @@ def test_a_smaller_mask_is_the_centre(textured, mask_size, training):
     whole = Examples(textured, SIZE, 2, augment)
     middle = Examples(textured, SIZE, 2, augment, mask_size=mask_size)
     for position in range(11):
-        image, mask = whole.example(position)
-        same_image, centre = middle.example(position)
+        image, mask, _ = whole.example(position)
+        same_image, centre, _ = middle.example(position)
         np.testing.assert_array_equal(same_image, image)
         assert centre.shape == mask_size
         # What is cut off is equal on both sides, or one more below and on the right.
@@ -194,7 +194,7 @@ def test_fitted_yields_examples_at_one_size_in_order(textured):
     assert len(found) == 10
     evaluation = Examples(textured, SIZE, 1)
     for index, pair in enumerate(found):
-        assert same(pair, evaluation.example(index))
+        assert same(pair, evaluation.example(index)[:2])
 
 
 @pytest.mark.parametrize(("most", "expected"), [(1, [0]), (3, [0, 4, 8]), (99, None)])

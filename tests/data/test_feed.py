@@ -147,7 +147,7 @@ def test_the_tf_feed_has_16_bit_masks_for_many_classes():
 def test_an_error_in_the_tf_feed_names_its_cause(textured):
     tf = pytest.importorskip("tensorflow")
 
-    def broken(image, mask, rng):
+    def broken(example, rng):
         raise ValueError("Received: broken.png.")
 
     feed = tf_feed(Examples(textured, SIZE, 2, [broken]))
@@ -204,10 +204,10 @@ def test_the_keras_feed_makes_batches_ahead_and_each_once():
 
 
 def test_an_error_in_the_keras_feed_comes_at_its_step():
-    def broken(image, mask, rng):
-        if mask.max() == 3:
+    def broken(example, rng):
+        if example.mask.max() == 3:
             raise ValueError("Received: broken.png.")
-        return image, mask
+        return example
 
     order = stream(Examples(numbered(6), SIZE, 1, STILL), range(6))
     feed = keras_feed(Examples(numbered(6), SIZE, 1, [broken]))

@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 
 import kseg
+from kseg.data import open_source
+from kseg.losses import ClassBalancedCrossEntropy, CrossEntropy
 from kseg.training import parts
 
 
@@ -18,6 +20,42 @@ def test_the_rate_follows_poly(name):
         optimizer.iterations.assign(step)
         rate = float(keras.ops.convert_to_numpy(optimizer.learning_rate))
         assert rate == pytest.approx(0.2 * (1 - step / 100) ** 0.9, rel=1e-5)
+
+
+def test_the_rate_drops_to_a_tenth():
+    optimizer = parts.make_optimizer(100, "sgd", learning_rate=0.2, drop_every=10)
+    for step, expected in ((0, 0.2), (9, 0.2), (10, 0.02), (29, 0.002)):
+        optimizer.iterations.assign(step)
+        assert float(optimizer.learning_rate) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["sgd", "adamw"])
+def test_a_layer_has_its_own_rate(name):
+    model = kseg.build("unet", num_classes=2, filters=2, depth=2)
+    optimizer = parts.make_optimizer(
+        1, name, 0.1, power=0, weight_decay=0, multipliers={"classifier": 10.0}
+    )
+    before = [keras.ops.convert_to_numpy(v) for v in model.trainable_variables]
+    ones = [keras.ops.ones(v.shape) for v in model.trainable_variables]
+    optimizer.apply(ones, model.trainable_variables)
+    for variable, value in zip(model.trainable_variables, before, strict=True):
+        moved = value - keras.ops.convert_to_numpy(variable)
+        expected = 1.0 if "classifier" in variable.path else 0.1
+        np.testing.assert_allclose(moved, expected, rtol=1e-4)
+
+
+def test_losses_by_name(scenes):
+    source = open_source("folder", "train", path=scenes)
+    assert isinstance(parts.make_loss(source), CrossEntropy)
+    balanced = parts.make_loss(source, "class_balanced", pixels="sum")
+    assert isinstance(balanced, ClassBalancedCrossEntropy)
+    assert balanced.pixels == "sum" and balanced.ignore_class == 255
+    with pytest.raises(ValueError, match="balances the classes itself"):
+        parts.make_loss(source, "class_balanced", "median_frequency")
+    with pytest.raises(ValueError, match="mean over pixels"):
+        parts.make_loss(source, pixels="sum")
+    with pytest.raises(ValueError, match="mean 'cross_entropy'"):
+        parts.make_loss(source, "crossentropy")
 
 
 def test_weight_decay_spares_biases_and_batch_norms():
@@ -34,12 +72,31 @@ def test_weight_decay_spares_biases_and_batch_norms():
 
 def test_an_auxiliary_head_shares_the_network():
     model = kseg.build("unet", num_classes=3, filters=2, depth=2)
-    both = parts.add_auxiliary(model, "encoder2_relu2", filters=4)
+    both, factors = parts.add_heads(model, "encoder2_relu2", filters=4)
+    assert factors == {"logits": 1.0, "auxiliary": 0.4}
     image = np.random.default_rng(0).uniform(0, 255, (1, 17, 23, 3)).astype("float32")
     outputs = both(image)
     np.testing.assert_array_equal(outputs["logits"], model(image))
     assert outputs["auxiliary"].shape == (1, 17, 23, 3)
     with pytest.raises(ValueError, match="Did you mean 'encoder2_relu2'"):
-        parts.add_auxiliary(model, "encoder2_relu3")
+        parts.add_heads(model, "encoder2_relu3")
     with pytest.raises(ValueError, match="not be negative"):
-        parts.add_auxiliary(model, "encoder2_relu2", weight=-1)
+        parts.add_heads(model, "encoder2_relu2", weight=-1)
+
+
+def test_layers_of_the_network_are_heads():
+    model = kseg.build("unet", num_classes=3, filters=2, depth=2)
+    both, factors = parts.add_heads(model, outputs=["decoder1_relu2"], weight=0.5)
+    assert factors == {"logits": 1.0, "decoder1_relu2": 0.5}
+    image = np.random.default_rng(0).uniform(0, 255, (1, 17, 23, 3)).astype("float32")
+    np.testing.assert_array_equal(both(image)["logits"], model(image))
+    assert both(image)["decoder1_relu2"].shape == (1, 17, 23, 2)
+    with pytest.raises(ValueError, match="Did you mean 'decoder1_relu2'"):
+        parts.add_heads(model, outputs=["decoder1_relu3"])
+
+
+def test_without_heads_only_a_wrapper_is_compiled():
+    model = kseg.build("unet", num_classes=3, filters=2, depth=2)
+    alone, factors = parts.add_heads(model)
+    assert factors == {} and alone is not model
+    assert alone.output is model.output

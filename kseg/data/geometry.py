@@ -1,0 +1,172 @@
+"""Moves an image with its mask and its weights: pads, resizes and warps them.
+
+The image and the weights are interpolated linearly, the mask takes the nearest
+pixel, so no id is invented. What lies beyond the border of an image is a choice:
+
+- `"void"`: a neutral grey in the image, `ignore_class` in the mask, weight 0.
+- `"mirror"`: all three mirrored at their outermost pixels, as often as it takes.
+  The mask of a mirrored image is the mirrored mask, so these pixels are true
+  examples. Ronneberger et al., "U-Net", figure 2, mirrors so.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+from scipy import ndimage
+
+# The grey that networks normalise to about zero.
+NEUTRAL = 127
+BORDERS = ("void", "mirror")
+_RESAMPLING = (
+    Image.Resampling.BILINEAR,
+    Image.Resampling.NEAREST,
+    Image.Resampling.BILINEAR,
+)
+
+
+class Example(NamedTuple):
+    """What is augmented and fed.
+
+    Args:
+        image: uint8 array `(height, width, 3)`, RGB.
+        mask: Integer array `(height, width)` of class ids.
+        weights: float32 array `(height, width)`, the factor of each pixel's loss;
+            `None` where there are none.
+    """
+
+    image: np.ndarray
+    mask: np.ndarray
+    weights: np.ndarray | None = None
+
+    def each(self, function: Callable, *options) -> "Example":
+        """Applies a function to image, mask and weights.
+
+        Args:
+            function: Of an array, and of the array's item of each of `options`.
+            *options: Three items each: for the image, the mask and the weights.
+        """
+        return Example._make(
+            None if array is None else function(array, *items)
+            for array, *items in zip(self, *options, strict=True)
+        )
+
+
+def check_border(border: str) -> None:
+    """Raises if a border is none of `BORDERS`."""
+    if border not in BORDERS:
+        raise ValueError(f"`border` must be one of {BORDERS}. Received: {border!r}.")
+
+
+def pad(example: Example, pads, border: str, ignore_class: int) -> Example:
+    """Adds pixels at the sides.
+
+    Args:
+        example: What to pad.
+        pads: Pixels above and below, and pixels on the left and on the right.
+        border: One of `BORDERS`.
+        ignore_class: What the mask gets beyond the border of a void one.
+    """
+    if not np.any(pads):
+        return example
+
+    def padded(array, fill):
+        sides = (*pads, (0, 0))[: array.ndim]
+        if border == "mirror":
+            return np.pad(array, sides, mode="reflect")
+        return np.pad(array, sides, constant_values=fill)
+
+    return example.each(padded, _fills(ignore_class))
+
+
+def resize(example: Example, size: tuple[int, int], box=None) -> Example:
+    """Resizes a window.
+
+    Args:
+        example: What to cut the window out of.
+        size: Height and width of the result.
+        box: Left, top, right and bottom of the window in pixels, which need not be
+            whole; `None` for all of it.
+    """
+    height, width = size
+
+    def resized(array, method):
+        picture = Image.fromarray(array).resize((width, height), method, box)
+        return np.asarray(picture)
+
+    return example.each(resized, _RESAMPLING)
+
+
+def warp(example: Example, places, border: str, ignore_class: int) -> Example:
+    """Takes every pixel from a place of its own.
+
+    Args:
+        example: What to warp.
+        places: Rows and columns, `(2, height, width)`, where each pixel of the result
+            is taken from; they need not be whole.
+        border: One of `BORDERS`.
+        ignore_class: What the mask gets beyond the border of a void one.
+    """
+    mode = "mirror" if border == "mirror" else "constant"
+
+    def warped(array, order, fill):
+        if array.ndim == 3:
+            channels = np.moveaxis(array, -1, 0)
+            return np.stack([warped(c, order, fill) for c in channels], axis=-1)
+        return ndimage.map_coordinates(array, places, None, order, mode, fill)
+
+    return example.each(warped, (1, 0, 1), _fills(ignore_class))
+
+
+def fit_inside(
+    example: Example,
+    size: tuple[int, int],
+    ignore_class: int = 255,
+    border: str = "void",
+    mask_size: tuple[int, int] | None = None,
+) -> Example:
+    """Resizes to fit into a size, keeping the proportions, and fills the rest.
+
+    With the border `"void"` the example comes to lie at the top left and is enlarged
+    if it is smaller. With `"mirror"` it comes to lie in the middle that a network of
+    `valid` convolutions returns, at that middle's top left; it is shrunk if it is
+    larger and never enlarged, and the network sees the image mirrored around it.
+    What is filled counts nothing either way: the mask holds `ignore_class` there.
+
+    Args:
+        example: An image, its mask, and its weights if there are any.
+        size: Height and width of the result in pixels.
+        ignore_class: What the mask gets outside of the example.
+        border: What the image gets there, one of `BORDERS`.
+        mask_size: Height and width of the middle with the border `"mirror"`; `None`
+            for all of `size`.
+
+    Returns:
+        The example at the size; unchanged if it has the size already.
+    """
+    middle = mask_size if mask_size and border == "mirror" else size
+    have = example.mask.shape
+    factor = min(middle[0] / have[0], middle[1] / have[1])
+    if border == "mirror":
+        factor = min(factor, 1.0)
+    inner = (
+        min(max(round(have[0] * factor), 1), middle[0]),
+        min(max(round(have[1] * factor), 1), middle[1]),
+    )
+    if inner != have:
+        example = resize(example, inner)
+    starts = [(whole - part) // 2 for whole, part in zip(size, middle, strict=True)]
+    pads = [
+        (start, whole - start - part)
+        for start, whole, part in zip(starts, size, inner, strict=True)
+    ]
+    filled = pad(example, pads, "void", ignore_class)
+    if border == "mirror":
+        return filled._replace(image=pad(example, pads, border, ignore_class).image)
+    return filled
+
+
+def _fills(ignore_class: int) -> tuple[int, int, int]:
+    """Returns what image, mask and weights get beyond a void border."""
+    return (NEUTRAL, ignore_class, 0)

@@ -1,0 +1,60 @@
+"""The registered networks, small, with weights that leave nothing at rest."""
+
+import inspect
+
+import keras
+import numpy as np
+
+import kseg
+from kseg.losses import ClassBalancedCrossEntropy, CrossEntropy
+from kseg.networks import builder
+
+# Arguments that make a network small; one without an entry is tested as it is.
+SMALL = {
+    "deconvnet": dict(fc_filters=32),
+    "deeplabv3plus": dict(backbone="mobilenet_v2", filters=16),
+    "fcn16s": dict(fc_filters=32),
+    "fcn32s": dict(fc_filters=32),
+    "fcn8s": dict(fc_filters=32),
+    "unet": dict(filters=4),
+}
+
+
+def build(name, num_classes=5, **arguments):
+    """Builds a small network whose logits are far from zero.
+
+    One that has no `num_classes`, as an edge detector, is built as it is.
+    """
+    keras.utils.set_random_seed(0)
+    if "num_classes" in inspect.signature(builder(name)).parameters:
+        arguments["num_classes"] = num_classes
+    model = kseg.build(name, **SMALL.get(name, {}), **arguments)
+    rng = np.random.default_rng(0)
+    for variable in model.variables:
+        if variable.name in ("moving_mean", "beta", "bias"):
+            variable.assign(rng.normal(0, 0.1, variable.shape))
+        elif variable.name == "kernel" and not np.any(variable):
+            variable.assign(rng.normal(0, 0.05, variable.shape))
+    return model
+
+
+def channels(name, num_classes=5):
+    """Returns how many channels the logits have."""
+    takes = "num_classes" in inspect.signature(builder(name)).parameters
+    return num_classes if takes else 1
+
+
+def loss_of(name):
+    """Returns a loss that the network can be trained with."""
+    return CrossEntropy() if channels(name) > 1 else ClassBalancedCrossEntropy()
+
+
+def images(size, batch=2, seed=0):
+    """Returns uint8 noise."""
+    rng = np.random.default_rng(seed)
+    return rng.integers(0, 256, (batch, *size, 3)).astype("uint8")
+
+
+def logits_of(model, x):
+    """Returns the logits in inference, as a NumPy array."""
+    return keras.ops.convert_to_numpy(model(x.astype("float32"), training=False))

@@ -1,0 +1,36 @@
+"""Every network becomes LiteRT files that do what it does."""
+
+import numpy as np
+import pytest
+from every_network import build, images, logits_of
+
+import kseg
+from kseg.export import LiteRTModel, export_litert
+
+SIZE = (48, 64)
+
+
+@pytest.fixture(scope="module", params=kseg.names())
+def model(request):
+    return build(request.param)
+
+
+@pytest.mark.parametrize(
+    ("precision", "correlation"), [("float32", 0.999999), ("int8", 0.98)]
+)
+def test_a_file_gives_the_logits_of_the_network(
+    model, precision, correlation, tmp_path
+):
+    """No operator is left to TensorFlow, or the file would not have been written."""
+    calibration = list(images(SIZE, batch=8, seed=1)) if precision == "int8" else None
+    path = tmp_path / f"{model.name}.tflite"
+    export_litert(model, path, SIZE, precision, calibration=calibration)
+    pixels = images(SIZE, batch=1)
+    expected, actual = logits_of(model, pixels)[0], LiteRTModel(path).predict(pixels[0])
+    assert actual.shape == expected.shape
+    channels = range(expected.shape[-1])
+    for found in [
+        np.corrcoef(actual[..., c].ravel(), expected[..., c].ravel())[0, 1]
+        for c in channels
+    ]:
+        assert found > correlation

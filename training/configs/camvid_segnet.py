@@ -1,0 +1,34 @@
+"""SegNet on CamVid, 11 classes, from ImageNet's VGG16.
+
+python training/run.py camvid_segnet
+"""
+
+from kseg.training.experiment import Experiment
+
+
+def config():
+    """Returns the experiment."""
+    return Experiment(
+        network=dict(name="segnet", num_classes=11, weights="imagenet"),
+        data=dict(
+            name="camvid",
+            path=None,
+            crop=(240, 320),
+            batch_size=4,
+            scale=(0.8, 1.5),
+            val_size=(360, 480),
+            val_batch_size=2,
+        ),
+        loss=dict(name="cross_entropy", class_weights="median_frequency"),
+        optimizer=dict(
+            name="sgd", learning_rate=0.05, power=0.9, momentum=0.9, weight_decay=5e-4
+        ),
+        fit=dict(epochs=6, seed=0, dtype_policy="mixed_bfloat16"),
+        # CamVid's images are not ours to pass on.
+        export=dict(
+            formats=["float32", "int8"],
+            pictures=0,
+            note="trained on CamVid in SegNet's form, CC BY-NC 4.0: research use only; "
+            "the encoder's ImageNet weights are Oxford's through Keras, CC BY 4.0",
+        ),
+    )

@@ -1,0 +1,37 @@
+"""SegNet-Basic on CamVid, 11 classes, from random weights, median-frequency weights.
+
+python training/run.py camvid_segnet_basic
+"""
+
+from kseg.training.experiment import Experiment
+
+
+def config():
+    """Returns the experiment."""
+    return Experiment(
+        network=dict(name="segnet_basic", num_classes=11),
+        data=dict(
+            name="camvid",
+            path=None,
+            crop=(180, 240),
+            batch_size=4,
+            scale=(1.0, 1.0),
+            val_size=(360, 480),
+            brightness=0.0,
+            contrast=0.0,
+            saturation=0.0,
+        ),
+        loss=dict(name="cross_entropy", class_weights="median_frequency"),
+        # Rate and momentum of section 4.1, falling to 0 here, where the paper's run is
+        # long enough to stay.
+        optimizer=dict(
+            name="sgd", learning_rate=0.1, power=0.9, momentum=0.9, weight_decay=5e-4
+        ),
+        fit=dict(epochs=16, seed=0, dtype_policy="mixed_bfloat16"),
+        # CamVid's images are not ours to pass on.
+        export=dict(
+            formats=["float32", "int8"],
+            pictures=0,
+            note="trained on CamVid in SegNet's form, CC BY-NC 4.0: research use only",
+        ),
+    )

@@ -1,0 +1,137 @@
+"""What a run leaves: scores, model files, pictures and a card."""
+
+import importlib.metadata
+import itertools
+import os
+import platform
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+
+import kseg
+from kseg.data import fitted
+from kseg.data.images import write_image
+from kseg.export import CALIBRATION_IMAGES, FORMATS, deploy, markdown_table
+from kseg.export.card import write_card
+from kseg.files import whole_file, write_json
+from kseg.inference import evaluate, predict, score_table, side_by_side
+from kseg.training.callbacks import read_state
+
+
+def export(
+    name: str,
+    experiment,
+    model,
+    feeds,
+    directory: Path,
+    formats: Sequence[str] = FORMATS,
+    size: tuple[int, int] | None = None,
+    output: str = "logits",
+    pictures: int = 3,
+    note: str = "",
+) -> dict:
+    """Evaluates the network, writes its files, verifies them, writes the card.
+
+    Args:
+        name: What the model is called.
+        experiment: What it was made by.
+        model: The trained network.
+        feeds: The data it was trained and is judged on.
+        directory: Where everything goes.
+        formats: Of `"saved_model"`, `"float32"`, `"float16"`, `"int8"`; on a backend
+            without TensorFlow none are written.
+        size: Height and width of the LiteRT files; `None` for that of validation.
+        output: What the LiteRT files return: `"logits"`, `"probabilities"` or
+            `"class_map"`.
+        pictures: How many validation images the overlay picture shows; 0 for no
+            picture, where they must not be passed on.
+        note: What the card says of licence and use.
+
+    Returns:
+        The scores, as `metrics.json` holds them.
+    """
+    val, labels = feeds.val, feeds.val.labels
+    height, width = size or feeds.val_examples.size
+    size = (height, width)
+    info = {"name": name, "input_size": list(size), "labels": labels.to_dict()}
+    write_json(directory / f"{name}.json", info)
+    with whole_file(directory / f"{name}.keras") as temporary:
+        model.save(temporary)
+
+    examples = (val[i] for i in range(len(val)))
+    result = evaluate(lambda image: predict(model, image), examples, labels, len(val))
+    print(score_table(result))
+
+    if pictures:
+        shown = list(itertools.islice(fitted(val, size, pictures), pictures))
+        panels = [(image, mask, predict(model, image)) for image, mask in shown]
+        write_image(directory / "overlay.png", side_by_side(panels, labels))
+
+    rows = []
+    if formats and keras.backend.backend() == "tensorflow":
+        calibration = [i for i, _ in fitted(feeds.train, size, CALIBRATION_IMAGES)]
+        rows = deploy(
+            model, name, directory, size, labels, formats, output, calibration,
+            fitted(val, size),
+        )  # fmt: skip
+        print(markdown_table(rows))
+
+    state = read_state(directory / "run")
+    metrics = {
+        "name": name,
+        "validation": result,
+        "files": rows,
+        "best_epoch": state["best_epoch"],
+        "epochs": state["epochs"],
+        "environment": environment(),
+        "experiment": experiment.to_dict(),
+    }
+    write_json(directory / "metrics.json", metrics)
+    write_card(
+        directory / "README.md",
+        name,
+        card_facts(name, experiment, model, metrics, note),
+        result,
+        rows,
+        labels,
+        "overlay.png" if pictures else None,
+    )
+    print(f"{directory} holds the model, its files, metrics.json and a card, README.md")
+    return metrics
+
+
+def environment() -> dict[str, str]:
+    """Returns the versions and the processor that a result was obtained with."""
+    backend = keras.backend.backend()
+    return {
+        "kseg": kseg.__version__,
+        "keras": keras.__version__,
+        backend: importlib.metadata.version(backend),
+        "python": platform.python_version(),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+    }
+
+
+def card_facts(
+    name: str, experiment, model, metrics: dict, note: str
+) -> dict[str, str]:
+    """Returns what the model card says in front of the scores."""
+    network = dict(experiment.network)
+    if network.get("weights") not in (None, "imagenet"):
+        network["weights"] = "from a file"
+    described = ", ".join(f"{key} {value}" for key, value in network.items())
+    facts = {
+        "Network": f"{described}; {model.count_params():,} parameters",
+        "Input": "RGB images in 0 to 255; normalisation is inside the graph",
+        "Data": ", ".join(
+            f"{key} {value}"
+            for key, value in experiment.data.items()
+            if key not in ("path", "data_dir")
+        ),
+        "Command": f"`kseg train {name}`; the experiment is in experiment.json",
+        "Best epoch": f"{metrics['best_epoch']} of {metrics['epochs']}, by mean IoU on "
+        "the validation images that the scores below are on",
+        "Environment": ", ".join(f"{k} {v}" for k, v in metrics["environment"].items()),
+    }
+    return {**facts, "Note": note} if note else facts

@@ -1,0 +1,174 @@
+"""Training: the network, its loss and optimizer, under a strategy, with checkpoints."""
+
+import contextlib
+import inspect
+from pathlib import Path
+
+import keras
+
+from kseg import metrics, networks
+from kseg.export import FORMATS, check_formats
+from kseg.files import write_json
+from kseg.labels import Labels
+from kseg.training import parts
+from kseg.training.callbacks import (
+    Checkpoints,
+    ClassScores,
+    EpochSeeds,
+    Log,
+    StopOnNaN,
+    read_state,
+)
+from kseg.training.feeds import open_feeds
+
+
+def fit(
+    experiment,
+    directory: Path,
+    resume: bool,
+    epochs: int = 30,
+    steps_per_epoch: int | None = None,
+    seed: int = 0,
+    dtype_policy: str = "float32",
+    keep: str = "best",
+):
+    """Trains the network on all visible devices.
+
+    Args:
+        experiment: What to train, and on what.
+        directory: Where `experiment.json` goes, and `run/` with checkpoints and logs.
+        resume: Whether to go on from the last checkpoint.
+        epochs: Passes over the training data, with a validation after each.
+        steps_per_epoch: Steps of an epoch; `None` for one pass.
+        seed: What weights, dropout, order and augmentation are drawn from.
+        dtype_policy: `"float32"`, `"mixed_bfloat16"` or `"mixed_float16"`.
+        keep: `"best"`, the epoch of the highest mean IoU in validation, or `"last"`.
+
+    Returns:
+        The network with the weights of that epoch, and the feeds.
+
+    Raises:
+        ValueError: If a part of the experiment is not one that exists.
+    """
+    if keep not in ("best", "last"):
+        raise ValueError(f"`fit.keep` must be 'best' or 'last'. Received: {keep!r}.")
+    keras.utils.set_random_seed(seed)
+    keras.config.set_dtype_policy(dtype_policy)
+    feeds = open_feeds(**{"seed": seed, **experiment.data})
+    labels = feeds.train.labels
+    set_num_classes(experiment.network, labels)
+    steps = steps_per_epoch or feeds.train_examples.steps
+    formats = experiment.export.get("formats", FORMATS)
+    check_formats(formats, experiment.export.get("output", "logits"))
+
+    with all_devices():
+        feeds.check_replicas(replicas())
+        model = networks.build(**experiment.network)
+        feeds.crop_masks(model)
+        loss = parts.make_loss(feeds.train, **experiment.loss)
+        optimizer = parts.make_optimizer(epochs * steps, **experiment.optimizer)
+        scores = [
+            metric(labels.num_classes, labels.ignore_class)
+            for metric in (metrics.MeanIoU, metrics.PixelAccuracy, metrics.MeanAccuracy)
+        ]
+        trained, loss_weights = parts.add_heads(model, **experiment.auxiliary)
+        heads = tuple(loss_weights)
+        trained.compile(
+            optimizer,
+            loss=dict.fromkeys(heads, loss) or loss,
+            loss_weights=loss_weights or None,
+            metrics={"logits": scores} if heads else scores,
+            jit_compile=jit_compile(),
+        )
+        optimizer.build(trained.trainable_variables)
+
+    checkpoints = directory / "run"
+    state = read_state(checkpoints) if resume else {}
+    if state:
+        trained.load_weights(checkpoints / state["last"])
+        print(f"going on after epoch {state['epochs']}")
+    else:
+        feeds.check()
+    done = state.get("epochs", 0)
+    checkpoints.mkdir(parents=True, exist_ok=True)
+    write_json(directory / "experiment.json", experiment.to_dict())
+    print(f"experiment: {experiment.to_dict()}")
+    if done < epochs:
+        trained.fit(
+            feeds.training(done * steps, heads),
+            validation_data=feeds.validation(heads),
+            initial_epoch=done,
+            epochs=epochs,
+            steps_per_epoch=steps,
+            shuffle=False,
+            callbacks=[
+                EpochSeeds(seed),
+                StopOnNaN(),
+                Checkpoints(checkpoints, f"val_{'logits_' if heads else ''}mean_iou"),
+                ClassScores(scores[0], labels, checkpoints / "class_iou.csv"),
+                Log(checkpoints / "log.csv"),
+                *tensorboard(checkpoints),
+            ],
+        )
+    trained.load_weights(checkpoints / read_state(checkpoints)[keep])
+    return model, feeds
+
+
+def set_num_classes(network: dict, labels: Labels) -> None:
+    """Gives a network as many classes as the data, where it takes their number.
+
+    Args:
+        network: Arguments of `kseg.build`; `num_classes` is added.
+        labels: The classes of the data.
+
+    Raises:
+        ValueError: If the network is told another number.
+    """
+    if (
+        "num_classes"
+        not in inspect.signature(networks.builder(network["name"])).parameters
+    ):
+        return
+    network.setdefault("num_classes", labels.num_classes)
+    if network["num_classes"] != labels.num_classes:
+        raise ValueError(
+            "The network must have as many classes as the data. Received: "
+            f"network.num_classes={network['num_classes']}, and "
+            f"{labels.num_classes} classes in the data: {list(labels.names)}."
+        )
+
+
+def all_devices():
+    """Returns the scope of a `MirroredStrategy` over all visible devices."""
+    if keras.backend.backend() != "tensorflow":
+        return contextlib.nullcontext()
+    import tensorflow as tf
+
+    devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices(
+        "CPU"
+    )
+    return tf.distribute.MirroredStrategy([d.name for d in devices]).scope()
+
+
+def replicas() -> int:
+    """Returns how many devices a batch is split over, inside of `all_devices`."""
+    if keras.backend.backend() != "tensorflow":
+        return 1
+    import tensorflow as tf
+
+    return tf.distribute.get_strategy().num_replicas_in_sync
+
+
+def jit_compile() -> bool:
+    """Returns whether to compile with XLA: always on JAX, where there is no other.
+
+    On TensorFlow `MirroredStrategy` refuses it.
+    """
+    return keras.backend.backend() == "jax"
+
+
+def tensorboard(directory: Path) -> list:
+    """Returns the TensorBoard callback on TensorFlow, which it needs."""
+    if keras.backend.backend() != "tensorflow":
+        return []
+    return [keras.callbacks.TensorBoard(directory / "tensorboard", write_graph=False)]
