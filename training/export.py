@@ -12,11 +12,55 @@ import keras
 import kseg
 from kseg.data import fitted
 from kseg.data.images import write_image
-from kseg.export import CALIBRATION_IMAGES, FORMATS, deploy, markdown_table
+from kseg.export import (
+    CALIBRATION_IMAGES,
+    FORMATS,
+    check_formats,
+    deploy,
+    markdown_table,
+)
 from kseg.export.card import write_card
 from kseg.files import whole_file, write_json
-from kseg.inference import evaluate, predict, score_table, side_by_side
+from kseg.inference import (
+    evaluate,
+    evaluate_edges,
+    evaluate_membranes,
+    predict,
+    score_table,
+    side_by_side,
+)
+from kseg.registry import unknown
 from kseg.training.callbacks import read_state
+
+# What `export.scores` knows: the scores of a task beside those of all.
+SCORES = {"edges": evaluate_edges, "membranes": evaluate_membranes}
+
+
+def check_options(
+    formats: Sequence[str] = FORMATS,
+    output: str = "logits",
+    scores: Sequence[str] = (),
+    **others,
+) -> None:
+    """Raises if `export` would refuse these, before a model is trained.
+
+    Args:
+        formats: As in `export`.
+        output: As in `export`.
+        scores: As in `export`.
+        **others: Other arguments of `export`, in which nothing can be wrong.
+
+    Raises:
+        ValueError: If one is unknown, or `formats` or `scores` is a text.
+    """
+    check_formats(formats, output)
+    if isinstance(scores, str):
+        raise ValueError(
+            f"`scores` must be a list of {list(SCORES)}. Received: the text {scores!r}."
+        )
+    for name in scores:
+        if name not in SCORES:
+            raise ValueError(unknown("score", name, list(SCORES)))
 
 
 def export(
@@ -28,6 +72,7 @@ def export(
     formats: Sequence[str] = FORMATS,
     size: tuple[int, int] | None = None,
     output: str = "logits",
+    scores: Sequence[str] = (),
     pictures: int = 3,
     note: str = "",
 ) -> dict:
@@ -44,6 +89,8 @@ def export(
         size: Height and width of the LiteRT files; `None` for that of validation.
         output: What the LiteRT files return: `"logits"`, `"probabilities"` or
             `"class_map"`.
+        scores: What else to measure: `"edges"`, the ODS, OIS and AP of edge maps, and
+            `"membranes"`, the Rand and information scores of ISBI 2012.
         pictures: How many validation images the overlay picture shows; 0 for no
             picture, where they must not be passed on.
         note: What the card says of licence and use.
@@ -62,6 +109,9 @@ def export(
     examples = (val[i] for i in range(len(val)))
     result = evaluate(lambda image: predict(model, image), examples, labels, len(val))
     print(score_table(result))
+    special = {score: SCORES[score](model, val) for score in scores}
+    for score, values in special.items():
+        print(f"{score}: {_listed(values)}")
 
     if pictures:
         shown = list(itertools.islice(fitted(val, size, pictures), pictures))
@@ -81,6 +131,7 @@ def export(
     metrics = {
         "name": name,
         "validation": result,
+        **special,
         "files": rows,
         "best_epoch": state["best_epoch"],
         "epochs": state["epochs"],
@@ -130,8 +181,28 @@ def card_facts(
             if key not in ("path", "data_dir")
         ),
         "Command": f"`kseg train {name}`; the experiment is in experiment.json",
-        "Best epoch": f"{metrics['best_epoch']} of {metrics['epochs']}, by mean IoU on "
-        "the validation images that the scores below are on",
+        "Weights": _kept(experiment, metrics),
         "Environment": ", ".join(f"{k} {v}" for k, v in metrics["environment"].items()),
     }
+    for score in experiment.export.get("scores", ()):
+        facts[score.capitalize()] = _listed(metrics[score])
     return {**facts, "Note": note} if note else facts
+
+
+def _kept(experiment, metrics: dict) -> str:
+    """Says which epoch's weights a model has."""
+    if experiment.fit.get("keep", "best") == "last":
+        return f"of the last of {metrics['epochs']} epochs"
+    return (
+        f"of epoch {metrics['best_epoch']} of {metrics['epochs']}, the best by mean IoU "
+        "on the validation images that the scores below are on"
+    )
+
+
+def _listed(values: dict) -> str:
+    """Words the numbers among scores."""
+    return ", ".join(
+        f"{key.replace('_', ' ')} {value:.4g}"
+        for key, value in values.items()
+        if isinstance(value, int | float)
+    )

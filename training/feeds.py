@@ -212,6 +212,11 @@ def _weights(train: Source, weight_map: bool | Mapping) -> Callable | None:
     """Returns what makes the weights of a mask, or `None`."""
     if weight_map is False:
         return None
+    if weight_map is not True and not isinstance(weight_map, Mapping):
+        raise ValueError(
+            "`weight_map` must be true, false, or the arguments of "
+            f"`kseg.data.mask_weights`. Received: {weight_map!r}."
+        )
     arguments = {} if weight_map is True else dict(weight_map)
     known = sorted(
         set(inspect.signature(data.mask_weights).parameters) - {"mask", "ignore_class"}
@@ -223,4 +228,6 @@ def _weights(train: Source, weight_map: bool | Mapping) -> Callable | None:
         method = arguments["class_weights"]
         arguments["class_weights"] = data.class_weights(train, method)
     arguments["ignore_class"] = train.labels.ignore_class
-    return functools.partial(data.mask_weights, **arguments)
+    weights = functools.partial(data.mask_weights, **arguments)
+    weights(train.mask(0))  # so that a wrong number is an error now
+    return weights

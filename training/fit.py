@@ -7,7 +7,6 @@ from pathlib import Path
 import keras
 
 from kseg import metrics, networks
-from kseg.export import FORMATS, check_formats
 from kseg.files import write_json
 from kseg.labels import Labels
 from kseg.training import parts
@@ -58,8 +57,6 @@ def fit(
     labels = feeds.train.labels
     set_num_classes(experiment.network, labels)
     steps = steps_per_epoch or feeds.train_examples.steps
-    formats = experiment.export.get("formats", FORMATS)
-    check_formats(formats, experiment.export.get("output", "logits"))
 
     with all_devices():
         feeds.check_replicas(replicas())

@@ -75,10 +75,11 @@ def run(name, experiment, directory: Path, resume: bool = False) -> dict:
     Returns:
         The scores, as `metrics.json` holds them.
     """
-    from kseg.training.export import export
+    from kseg.training.export import check_options, export
     from kseg.training.fit import fit
 
     check_directory(directory, resume)
+    check_options(**experiment.export)
     model, feeds = fit(experiment, directory, resume, **experiment.fit)
     return export(name, experiment, model, feeds, directory, **experiment.export)
 

@@ -6,7 +6,8 @@ at 1/32, or at `1 / output_stride` where the backbone is asked to stay denser
 itself, in the way its published weights want.
 
 `alexnet` and `googlenet` are not among those that `build` knows: they keep to the
-sizes of Caffe, and to their strides.
+sizes of Caffe, and to their strides. Nor is `vgg16_bn`, whose poolings are for a
+decoder to undo.
 """
 
 from kseg.backbones.alexnet import alexnet
@@ -15,6 +16,7 @@ from kseg.backbones.googlenet import googlenet
 from kseg.backbones.mobilenet_v2 import mobilenet_v2
 from kseg.backbones.resnet import resnet50, resnet101
 from kseg.backbones.vgg16 import vgg16
+from kseg.backbones.vgg16_bn import vgg16_bn
 from kseg.backbones.weights import check_weights, load_weights
 from kseg.backbones.xception65 import xception65
 from kseg.registry import unknown
@@ -37,6 +39,7 @@ __all__ = [
     "load_weights",
     "names",
     "vgg16",
+    "vgg16_bn",
 ]
 
 

@@ -13,6 +13,7 @@ from kseg.data.examples import Examples, fitted
 from kseg.data.feed import keras_feed, tf_feed
 from kseg.data.geometry import Example, fit_inside
 from kseg.data.images import read_image, read_mask, write_mask
+from kseg.data.patches import patches
 from kseg.data.sources import FileSource, Source, TfdsSource, check_source
 from kseg.data.statistics import class_frequencies, class_weights
 from kseg.data.weight_map import (
@@ -44,6 +45,7 @@ __all__ = [
     "mask_weights",
     "names",
     "open_source",
+    "patches",
     "read_image",
     "read_mask",
     "separate_touching",

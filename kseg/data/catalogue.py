@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable
 
+from kseg.data.bsds500 import bsds500
 from kseg.data.camvid import camvid
 from kseg.data.folder import folder
 from kseg.data.isbi2012 import isbi2012
@@ -12,6 +13,7 @@ from kseg.data.tfds_source import tfds
 from kseg.registry import unknown
 
 _SOURCES: dict[str, Callable] = {
+    "bsds500": bsds500,
     "camvid": camvid,
     "folder": folder,
     "isbi2012": isbi2012,

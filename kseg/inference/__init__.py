@@ -1,17 +1,40 @@
 """From images to class ids, pictures and scores, with a trained model."""
 
+from kseg.inference.color_clusters import clusters_to_classes, color_clusters
+from kseg.inference.convolutionalise import convolutionalise, network_stride
 from kseg.inference.evaluate import evaluate, score_table
+from kseg.inference.evaluate_edges import evaluate_edges
+from kseg.inference.evaluate_membranes import evaluate_membranes
+from kseg.inference.monte_carlo import predict_monte_carlo
 from kseg.inference.pictures import overlay, side_by_side
 from kseg.inference.predict import predict, predict_logits, predict_probabilities
 from kseg.inference.shift_and_stitch import shift_and_stitch
+from kseg.inference.sliding_window import (
+    slide_classifier,
+    slide_convolutional,
+    windows_to_map,
+)
+from kseg.inference.tiling import predict_averaged, predict_tiled
 
 __all__ = [
+    "clusters_to_classes",
+    "color_clusters",
+    "convolutionalise",
     "evaluate",
+    "evaluate_edges",
+    "evaluate_membranes",
+    "network_stride",
     "overlay",
     "predict",
+    "predict_averaged",
     "predict_logits",
+    "predict_monte_carlo",
     "predict_probabilities",
+    "predict_tiled",
     "score_table",
     "shift_and_stitch",
     "side_by_side",
+    "slide_classifier",
+    "slide_convolutional",
+    "windows_to_map",
 ]

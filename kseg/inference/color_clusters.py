@@ -49,6 +49,7 @@ def color_clusters(
     try:
         from skimage.color import rgb2lab
         from sklearn.cluster import KMeans
+        from threadpoolctl import threadpool_limits  # comes with scikit-learn
     except ImportError as error:
         raise ImportError(
             "`color_clusters` needs scikit-image and scikit-learn. Received: "
@@ -65,7 +66,9 @@ def color_clusters(
     distinct = np.unique(pixels[chosen], axis=0)
     # Four starts: one alone can leave a colour without its mean.
     means = KMeans(min(num_clusters, len(distinct)), n_init=4, random_state=seed)
-    ids = means.fit(pixels[chosen]).predict(pixels)
+    # Threads only wait for each other on so few pixels, on a busy machine for seconds.
+    with threadpool_limits(1):
+        ids = means.fit(pixels[chosen]).predict(pixels)
 
     dark_first = np.lexsort(means.cluster_centers_.T[::-1])
     rank = np.empty(len(dark_first), np.uint8)

@@ -9,11 +9,14 @@ pooling over that size, at every place; the dense layers behind are 1x1 convolut
 Row r, column c of the result is the window whose top left pixel is at (r s, c s), where
 s, the stride of the network, is the product of the strides in it.
 
-- With `valid` convolutions and pooling the scores are the windows', exactly.
-- With `same` padding a window alone has zeros around it where the image goes on, so
-  they are the windows' only where the window is the image: the network sees more than
-  the window did. With deep networks on small windows nothing of a window is out of
-  reach of its border.
+- With `valid` convolutions and pooling the scores are the windows', up to rounding.
+- With `same` padding a window alone has zeros around it where the image goes on. The
+  scores are the windows' only for a window that is the image, and the deeper the
+  network and the smaller the window, the further they are apart. Measured on a CamVid
+  photo with ImageNet weights and a dense layer drawn at random, for windows of 64, 128
+  and 224: the root mean square difference, in standard deviations of the scores, is
+  1.33, 0.69 and 0.36 for MobileNetV2 (same class: 15, 44, 80 %) and 0.73, 0.43 and 0.28
+  for VGG16 (68, 73, 100 %). Train such a network on, and with, whole images.
 - Normalisation over space and pooling over all of the map ahead of the head (squeeze
   and excitation) see the image in place of the window; the latter is refused.
 """
@@ -120,11 +123,11 @@ def _anchor(model: keras.Model) -> keras.layers.Layer:
     plain = len(model.inputs or ()) == len(model.outputs or ()) == 1
     if not plain or len(ends) != 1 or ends[0] not in model.layers:
         raise ValueError(
-            "`model` must be a functional or built sequential classifier of one image, "
-            "with one Flatten, GlobalAveragePooling2D or GlobalMaxPooling2D that is not "
-            f"inside a nested model. Received: {model.name!r} with "
-            f"{[layer.name for layer in ends]}. Squeeze-and-excitation pools inside; "
-            "nest a backbone without its top."
+            "`model` must be a functional or built sequential classifier of one image "
+            "with one Flatten, GlobalAveragePooling2D or GlobalMaxPooling2D, and none "
+            f"inside a nested model. Received: {model.name!r} with {len(ends)}, such "
+            f"as {[layer.name for layer in ends][:3]}. A nested backbone goes without "
+            "its top (`include_top=False`); squeeze-and-excitation pools inside."
         )
     return ends[0]
 
@@ -179,8 +182,10 @@ def _copy_weights(model: keras.Model, result: keras.Model) -> None:
 def _agree(model: keras.Model, result: keras.Model, shape) -> bool:
     """Tells whether both give the same scores for a window of noise."""
     noise = np.random.default_rng(0).uniform(-1, 1, shape).astype("float32")
-    scores = np.asarray(model.predict_on_batch(noise), "float64")
-    found = np.asarray(result.predict_on_batch(noise), "float64")
+    scores, found = (
+        keras.ops.convert_to_numpy(network(noise, training=False)).astype("float64")
+        for network in (model, result)
+    )
     if found.shape != (1, 1, 1, *scores.shape[1:]):
         return False
     # Half precision has three digits; a softmax of noise may hardly differ at all.

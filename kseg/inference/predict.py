@@ -5,7 +5,7 @@ import numpy as np
 import scipy.special
 from PIL import Image
 
-from kseg.layers import ValidSize
+from kseg.layers import ValidSize, class_logits
 
 
 def predict(model, image: np.ndarray) -> np.ndarray:
@@ -18,7 +18,8 @@ def predict(model, image: np.ndarray) -> np.ndarray:
         image: uint8 array `(height, width, 3)`, RGB.
 
     Returns:
-        uint8 array of class ids `(height, width)`; uint16 beyond 256 classes.
+        uint8 array of class ids `(height, width)`; uint16 beyond 256 classes. Of a
+        model with one logit per pixel it is 1 where the logit is above 0, else 0.
 
     Raises:
         ValueError: If `image` is not such an array.
@@ -29,10 +30,10 @@ def predict(model, image: np.ndarray) -> np.ndarray:
     >>> predict(model, np.zeros((33, 47, 3), "uint8")).shape
     (33, 47)
     """
-    _check(image)
+    check_image(image)
     if isinstance(model, keras.Model):
         logits = predict_logits(model, image)
-        ids = logits.argmax(axis=-1)
+        ids = np.asarray(class_logits(logits)).argmax(axis=-1)
         return ids.astype(np.uint8 if logits.shape[-1] <= 256 else np.uint16)
     ids = model.predict_ids(_fit(image, model.input_size, model.output_size))
     return _resize(ids, image.shape[:2])
@@ -52,21 +53,21 @@ def predict_logits(model: keras.Model, image: np.ndarray) -> np.ndarray:
     Raises:
         ValueError: If `image` is not such an array.
     """
-    _check(image)
+    check_image(image)
     height, width = image.shape[:2]
     fixed = model.input_shape[1:3]
     if None not in fixed:
         seen = _fit(image, fixed, model.output_shape[1:3])
-        return _resize_channels(_run(model, seen), (height, width))
+        return _resize_channels(run_model(model, seen), (height, width))
     valid = next((v for v in model.layers if isinstance(v, ValidSize)), None)
     if valid is None:
-        return _run(model, image)
+        return run_model(model, image)
     pads = [
         (valid.border, valid.padded(side) - side - valid.border)
         for side in (height, width)
     ]
     padded = np.pad(image, (*pads, (0, 0)), mode="reflect")
-    return _run(model, padded)[:height, :width]
+    return run_model(model, padded)[:height, :width]
 
 
 def predict_probabilities(model, image: np.ndarray) -> np.ndarray:
@@ -77,15 +78,16 @@ def predict_probabilities(model, image: np.ndarray) -> np.ndarray:
         image: uint8 array `(height, width, 3)`, RGB.
 
     Returns:
-        float32 array `(height, width, num_classes)`, summing to 1.
+        float32 array `(height, width, num_classes)`, summing to 1; two classes where
+        the model gives one logit per pixel, as `kseg.networks.hed` does.
 
     Raises:
         ValueError: If `image` is not such an array, or the model only returns
             class ids.
     """
-    _check(image)
+    check_image(image)
     if isinstance(model, keras.Model):
-        return scipy.special.softmax(predict_logits(model, image), axis=-1)
+        return probabilities_of(predict_logits(model, image))
     if model.output == "class_map":
         raise ValueError(
             "Probabilities need a model that returns them or logits. Received: a "
@@ -95,12 +97,16 @@ def predict_probabilities(model, image: np.ndarray) -> np.ndarray:
         model.predict(_fit(image, model.input_size, model.output_size)),
         image.shape[:2],
     )
-    return (
-        scipy.special.softmax(scores, axis=-1) if model.output == "logits" else scores
-    )
+    return probabilities_of(scores) if model.output == "logits" else scores
 
 
-def _run(model, image):
+def probabilities_of(logits: np.ndarray) -> np.ndarray:
+    """Returns logits `(..., num_classes)` as probabilities."""
+    return scipy.special.softmax(np.asarray(class_logits(logits)), axis=-1)
+
+
+def run_model(model: keras.Model, image: np.ndarray) -> np.ndarray:
+    """Returns the logits that a network gives for one image of a size it takes."""
     batch = image[np.newaxis].astype("float32")
     return np.asarray(model.predict_on_batch(batch), "float32")[0]
 
@@ -128,7 +134,8 @@ def _resize_channels(array: np.ndarray, size) -> np.ndarray:
     return np.stack(channels, axis=-1)
 
 
-def _check(image) -> None:
+def check_image(image) -> None:
+    """Raises if something is not a uint8 array `(height, width, 3)`."""
     if (
         not isinstance(image, np.ndarray)
         or image.dtype != np.uint8

@@ -81,13 +81,13 @@ def _canvas(run, image, stride, first, cells) -> list[int]:
     """Returns the size at which every shift fits and the map has enough cells."""
     sides = [side + first + stride - 1 for side in image.shape[:2]]
     counts = []
-    for extra in (0, stride):
+    for extra in (0, 4 * stride):
         size = [side + extra for side in sides]
         blank = np.zeros((1, *size, image.shape[-1]), "float32")
         counts.append(np.asarray(run(blank)).shape[1:3])
-    if any(after - before != 1 for before, after in zip(*counts, strict=True)):
+    if any(after - before != 4 for before, after in zip(*counts, strict=True)):
         raise ValueError(
-            "`stride` more pixels must give one cell more. Received: "
+            f"{4 * stride} pixels more must give 4 cells more. Received: "
             f"stride={stride}, a map of {counts[0]} cells, and of {counts[1]}."
         )
     missing = [max(0, n - have) for n, have in zip(cells, counts[0], strict=True)]

@@ -22,13 +22,15 @@ class ValidSize(keras.layers.Layer):
         self.depth = depth
         self.step = 2 ** (depth - 1)
         # The deepest map enters with 8 pixels or more, of `step` image pixels
-        # each; every level above adds the 4 that its two convolutions take.
-        self.smallest = 8 * self.step + 4 * (self.step - 1)
+        # each; every level above adds the 4 that its two convolutions take. On the
+        # way back a map of 4 pixels stays 4. With two levels 7 will do: 3, then 2.
+        deepest = 7 if depth == 2 else 8
+        self.smallest = deepest * self.step + 4 * (self.step - 1)
 
     @property
     def border(self) -> int:
         """Pixels that the network's result lacks at every side."""
-        return (self.smallest - 4) // 2
+        return 6 * self.step - 4
 
     def padded(self, size: int) -> int:
         """Returns the least side from which `size` pixels come out, or more."""

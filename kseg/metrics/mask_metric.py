@@ -12,6 +12,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from kseg.layers import class_logits
+
 IgnoreClass = int | Sequence[int] | None
 
 _NOTHING = -(2**31)
@@ -155,8 +157,9 @@ class MaskMetric(keras.metrics.Metric):
             y_true: True class ids, `(batch, height, width)` or with a last axis of 1;
                 integers, or whole numbers in floating point.
             y_pred: Floating point logits or probabilities
-                `(batch, height, width, num_classes)`, or integer class ids shaped as
-                `y_true`.
+                `(batch, height, width, num_classes)`; where there are two classes
+                also `(batch, height, width, 1)`, the logit of class 1, which counts
+                where it is above 0; or integer class ids shaped as `y_true`.
             sample_weight: `(batch,)` of 0 and 1: 0 leaves the image out, as padding.
 
         Raises:
@@ -236,6 +239,8 @@ class MaskMetric(keras.metrics.Metric):
         if not keras.backend.is_float_dtype(y_pred.dtype):
             return _mask(y_pred, "y_pred")
         shape = tuple(y_pred.shape)
+        if len(shape) == 4 and shape[-1] == 1 and self.num_classes == 2:
+            return ops.argmax(class_logits(y_pred), axis=-1)
         if len(shape) != 4 or shape[-1] not in (self.num_classes, None):
             raise ValueError(
                 "Floating point `y_pred` must be scores of shape (batch, height, "

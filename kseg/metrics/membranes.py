@@ -236,7 +236,7 @@ def _check(probabilities: np.ndarray, truth: np.ndarray) -> None:
             f"{truth.dtype}. Compare the mask with the id of the cells."
         )
     low, high = probabilities.min(), probabilities.max()
-    if not (low >= 0 and high <= 1):
+    if not (low >= 0 and high <= 1 + 1e-5):  # a softmax rounds
         raise ValueError(
             f"`probabilities` must be from 0 to 1. Received: {low} to {high}. Take "
             "the softmax of logits."

@@ -5,6 +5,7 @@ import inspect
 from kseg.networks.deeplabv3plus import deeplabv3plus
 from kseg.networks.fcn import fcn8s, fcn16s, fcn32s
 from kseg.networks.hed import hed
+from kseg.networks.segnet import segnet, segnet_basic
 from kseg.networks.unet import unet
 from kseg.registry import builder, names, unknown
 
@@ -17,6 +18,8 @@ __all__ = [
     "fcn32s",
     "hed",
     "names",
+    "segnet",
+    "segnet_basic",
     "unet",
 ]
 

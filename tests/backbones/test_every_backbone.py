@@ -9,7 +9,9 @@ TAPS = ["c1", "c2", "c3", "c4", "c5"]
 
 
 # ResNet-101 is ResNet-50 with more units.
-@pytest.fixture(scope="module", params=["mobilenet_v2", "resnet50", "xception65"])
+@pytest.fixture(
+    scope="module", params=["mobilenet_v2", "resnet50", "vgg16", "xception65"]
+)
 def strided(request):
     """The classifier's trunk, output stride 32."""
     return randomise(trunk(request.param))
@@ -26,7 +28,7 @@ def dilated(request, strided):
 @pytest.mark.parametrize("size", [(1, 1), (33, 47), (64, 96)])
 def test_taps_have_their_strides_rounded_up(strided, size):
     maps = run(strided, images(*size))
-    assert list(maps) == TAPS
+    assert [name for name in maps if name.startswith("c") and len(name) == 2] == TAPS
     for number, tap in enumerate(TAPS, start=1):
         expected = tuple(-(-side // 2**number) for side in size)
         assert maps[tap].shape[:3] == (2, *expected)

@@ -1,8 +1,18 @@
+import pickle
+
 import numpy as np
 import pytest
 from array_source import ArraySource, numbered
 
-from kseg.data import ColorJitter, Examples, RandomFlip, RandomScaleCrop, fitted
+from kseg.data import (
+    ColorJitter,
+    Example,
+    Examples,
+    RandomFlip,
+    RandomScaleCrop,
+    examples,
+    fitted,
+)
 from kseg.data.geometry import NEUTRAL
 from kseg.labels import Labels
 
@@ -177,6 +187,102 @@ def test_a_smaller_mask_is_the_centre(textured, mask_size, training):
         assert 0 <= below - above <= 1 and 0 <= right - left <= 1
         expected = mask[above : 8 - below, left : 10 - right]
         np.testing.assert_array_equal(centre, expected)
+
+
+# Weights
+
+
+class Weights:
+    """A weight of twice the class id, and a count of how often it is computed."""
+
+    def __init__(self):
+        self.calls = 0
+
+    def __call__(self, mask):
+        self.calls += 1
+        return 2.0 * mask
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_weights_are_computed_from_the_mask_as_it_was_and_augmented(training):
+    source = numbered(6, size=(12, 14))
+    augment = [RandomScaleCrop(SIZE, (1, 1.5)), RandomFlip()] if training else None
+    fed = Examples(source, SIZE, 4, augment, mask_size=(4, 6), weights=Weights())
+    for step in range(2):
+        images, masks, weights = fed.batch(step)
+        assert weights.dtype == np.float32 and weights.shape == masks.shape == (4, 4, 6)
+        np.testing.assert_allclose(weights, np.where(masks == 255, 0, 2.0 * masks))
+        without = Examples(source, SIZE, 4, augment, mask_size=(4, 6)).batch(step)
+        assert same((images, masks), without)
+    # The last two of evaluation are filling: void, of no weight.
+    assert (weights[2:] == 0).all() != training
+
+
+def test_weights_are_computed_once_for_each_example():
+    weights = Weights()
+    fed = Examples(numbered(5), SIZE, 5, STILL, weights=weights)
+    first = fed.batch(0)
+    for step in range(1, 4):
+        fed.batch(step)
+    assert weights.calls == 5
+    assert same(fed.batch(0), first)
+
+
+def test_weights_are_kept_up_to_a_limit_and_then_computed_anew(monkeypatch):
+    monkeypatch.setattr(examples, "KEPT_BYTES", 2 * 8 * 10 * 4)
+    weights = Weights()
+    fed = Examples(numbered(5), SIZE, 5, STILL, weights=weights)
+    for step in range(3):
+        fed.batch(step)
+    assert weights.calls == 5 + 3 + 3
+
+
+def test_a_worker_does_not_get_the_weights_that_are_kept():
+    fed = Examples(numbered(5), SIZE, 5, STILL, weights=np.ones_like)
+    small = len(pickle.dumps(fed))
+    fed.batch(0)
+    assert len(pickle.dumps(fed)) < small + 100
+    assert same(pickle.loads(pickle.dumps(fed)).batch(1), fed.batch(1))
+
+
+def test_an_augmentation_that_loses_the_weights_is_an_error():
+    def lose(example, rng):
+        return Example(example.image, example.mask)
+
+    with pytest.raises(ValueError, match="must pass on the weights.*Received: "):
+        Examples(numbered(3), SIZE, 1, [lose], weights=Weights()).example(0)
+    Examples(numbered(3), SIZE, 1, [lose]).example(0)
+
+
+def test_an_augmentation_may_be_any_function():
+    def invert(example, rng):
+        return example._replace(image=255 - example.image)
+
+    plain = Examples(numbered(5), SIZE, 1, STILL)
+    inverted = Examples(numbered(5), SIZE, 1, [*STILL, invert])
+    for position in range(5):
+        image, mask, _ = inverted.example(position)
+        assert same((255 - image, mask, None), plain.example(position))
+
+
+# Mirrored borders
+
+
+def test_evaluation_of_a_valid_network_mirrors_around_what_it_returns(textured):
+    fed = Examples(textured, (60, 64), 4, mask_size=(44, 48), border="mirror")
+    for index in range(len(textured)):
+        image, mask, _ = fed.example(index)
+        original, ids = textured[index]
+        rows, columns = ids.shape
+        np.testing.assert_array_equal(mask[:rows, :columns], ids)
+        assert (mask != 255).sum() == ids.size
+        pads = ((8, 60 - 8 - rows), (8, 64 - 8 - columns), (0, 0))
+        np.testing.assert_array_equal(image, np.pad(original, pads, mode="reflect"))
+
+
+def test_another_border_is_an_error():
+    with pytest.raises(ValueError, match="Received: 'grey'"):
+        Examples(numbered(3), SIZE, 1, border="grey")
 
 
 def test_nothing_to_feed_is_an_error():

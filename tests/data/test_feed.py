@@ -10,6 +10,7 @@ from array_source import ArraySource, numbered
 
 from kseg.data import Examples, RandomFlip, RandomScaleCrop, keras_feed, tf_feed
 from kseg.labels import Labels
+from kseg.losses import CrossEntropy
 
 SIZE = (8, 10)
 STILL = (RandomFlip(0.0),)
@@ -317,7 +318,7 @@ def test_the_keras_feed_needs_no_tensorflow():
 
 
 def test_processes_make_the_examples_that_threads_make():
-    examples = Examples(numbered(6), SIZE, 2, STILL)
+    examples = Examples(numbered(6), SIZE, 2, STILL, weights=np.sqrt)
     threads, processes = (
         keras_feed(examples, workers=2, processes=flag, max_queue_size=2)
         for flag in (False, True)
@@ -335,3 +336,39 @@ def test_every_head_gets_the_masks():
     assert set(masks) == set(heads)
     for mask in masks.values():
         np.testing.assert_array_equal(mask, plain)
+
+
+# Weights
+
+
+@pytest.mark.parametrize("heads", [(), ("logits", "auxiliary")])
+def test_both_feeds_give_the_weights_as_a_third(heads):
+    tf = pytest.importorskip("tensorflow")
+    fed = Examples(numbered(6), SIZE, 2, STILL, mask_size=(4, 6), weights=np.sqrt)
+    ours, theirs = keras_feed(fed, 1, heads), tf_feed(fed, 1, heads)
+    specs = theirs.element_spec[2]
+    for spec in specs.values() if heads else [specs]:
+        assert spec == tf.TensorSpec((2, 4, 6), tf.float32)
+    for step, batch in enumerate(theirs.take(4)):
+        images, masks, weights = fed.batch(1 + step)
+        for made in (ours[step], batch):
+            assert len(made) == 3
+            np.testing.assert_array_equal(np.asarray(made[0]), images)
+            for target, expected in zip(made[1:], (masks, weights), strict=True):
+                assert not heads or set(target) == set(heads)
+                for array in target.values() if heads else [target]:
+                    np.testing.assert_array_equal(np.asarray(array), expected)
+
+
+@pytest.mark.parametrize("feed", [keras_feed, tf_feed])
+def test_fit_takes_the_weights_as_sample_weight(feed):
+    pytest.importorskip("tensorflow")
+    # All three logits of a pixel are its example's number i, so its loss is log 3,
+    # times its weight i + 0.5: in the mean over 0, 1 and 2 that is 1.5 log 3.
+    fed = Examples(numbered(3), SIZE, 2, STILL, weights=lambda mask: mask + 0.5)
+    model = identity()
+    model.compile(keras.optimizers.SGD(0.0), CrossEntropy(), jit_compile=False)
+    history = model.fit(
+        feed(fed), epochs=1, steps_per_epoch=3, shuffle=False, verbose=0
+    )
+    assert history.history["loss"][0] == pytest.approx(1.5 * np.log(3), rel=1e-6)

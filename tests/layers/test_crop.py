@@ -12,7 +12,12 @@ def image(height, width):
 
 @pytest.mark.parametrize(
     ("anchor", "rows", "columns"),
-    [("start", slice(0, 5), slice(0, 4)), ("centre", slice(2, 7), slice(3, 7))],
+    [
+        ("start", slice(0, 5), slice(0, 4)),
+        ("centre", slice(2, 7), slice(3, 7)),
+        (0, slice(0, 5), slice(0, 4)),
+        (3, slice(3, 8), slice(3, 7)),
+    ],
 )
 def test_the_anchor_says_which_part_stays(anchor, rows, columns):
     x = image(9, 10)
@@ -32,23 +37,28 @@ def test_equal_sizes_stay(anchor):
     np.testing.assert_array_equal(CropLike(anchor)(x, x), x)
 
 
-def test_one_model_crops_to_any_size():
+@pytest.mark.parametrize(("anchor", "first"), [("start", 0), (2, 2)])
+def test_one_model_crops_to_any_size(anchor, first):
     x, reference = keras.Input((None, None, 2)), keras.Input((None, None, 3))
-    model = keras.Model([x, reference], CropLike()(x, reference))
+    model = keras.Model([x, reference], CropLike(anchor)(x, reference))
     assert model.output_shape == (None, None, None, 2)
     run = tf.function(model, reduce_retracing=True)
-    for size in ((8, 9), (5, 7), (1, 1)):
-        result = run([image(8, 9), tf.zeros((1, *size, 3))])
-        np.testing.assert_array_equal(result, image(8, 9)[:, : size[0], : size[1]])
+    for height, width in ((8, 9), (5, 7), (1, 1)):
+        whole = image(10, 11)
+        result = run([whole, tf.zeros((1, height, width, 3))])
+        expected = whole[:, first : first + height, first : first + width]
+        np.testing.assert_array_equal(result, expected)
 
 
-def test_a_saved_layer_is_the_same_layer():
+@pytest.mark.parametrize("anchor", ["centre", 19])
+def test_a_saved_layer_is_the_same_layer(anchor):
     restored = keras.saving.deserialize_keras_object(
-        keras.saving.serialize_keras_object(CropLike("centre", name="crop1"))
+        keras.saving.serialize_keras_object(CropLike(anchor, name="crop1"))
     )
-    assert (restored.anchor, restored.name) == ("centre", "crop1")
+    assert (restored.anchor, restored.name) == (anchor, "crop1")
 
 
-def test_another_anchor_is_refused():
-    with pytest.raises(ValueError, match="Received: 'center'"):
-        CropLike("center")
+@pytest.mark.parametrize("anchor", ["center", -1, 1.5, None])
+def test_another_anchor_is_refused(anchor):
+    with pytest.raises(ValueError, match=f"Received: {anchor!r}"):
+        CropLike(anchor)

@@ -18,7 +18,7 @@ def size_after(size, depth):
     return size if size > 0 else None
 
 
-@pytest.mark.parametrize("depth", [3, 4, 5, 6])
+@pytest.mark.parametrize("depth", [2, 3, 4, 5, 6])
 def test_it_takes_exactly_the_sizes_that_fit(depth):
     layer = ValidSize(depth)
     for size in range(1, 700):

@@ -1,3 +1,9 @@
+import os
+import pathlib
+import subprocess
+import sys
+
+import fit_weighted
 import keras
 import numpy as np
 import pytest
@@ -17,16 +23,22 @@ def draw(seed=0, batch=4, size=(6, 5), num_classes=4, void=0.3):
     return labels.astype("uint8"), logits.astype("float32")
 
 
-def by_hand(labels, logits, weights=None, ignore_class=255):
+def by_hand(labels, logits, weights=None, ignore_class=255, factors=None):
     """Sums pixel by pixel, in float64."""
+    if factors is None:
+        factors = np.ones(labels.shape)
     losses = []
-    for mask, scores in zip(labels, scipy.special.log_softmax(logits.astype("f8"), -1),
-                            strict=True):  # fmt: skip
+    for mask, scores, image in zip(
+        labels, scipy.special.log_softmax(logits.astype("f8"), -1), factors, strict=True
+    ):
         total = pixels = 0
-        for label, score in zip(mask.ravel(), scores.reshape(-1, 4), strict=True):
+        for label, score, factor in zip(
+            mask.ravel(), scores.reshape(-1, 4), image.ravel(), strict=True
+        ):
             if label != ignore_class:
                 pixels += 1
-                total -= score[label] * (1 if weights is None else weights[label])
+                weight = 1 if weights is None else weights[label]
+                total -= score[label] * weight * factor
         losses.append(total / pixels if pixels else 0.0)
     return np.array(losses)
 
@@ -149,3 +161,107 @@ def test_there_is_one_weight_per_class():
 def test_weights_are_finite_and_not_negative(weight):
     with pytest.raises(ValueError, match="finite and not negative"):
         CrossEntropy(class_weights=[1.0, weight])
+
+
+# Weights of pixels
+
+
+def draw_factors(seed=7):
+    return np.random.default_rng(seed).uniform(0, 10, (4, 6, 5)).astype("float32")
+
+
+@pytest.mark.parametrize("weights", [None, WEIGHTS])
+def test_weights_of_pixels_multiply_and_the_valid_pixels_divide(weights):
+    labels, logits = draw()
+    factors = draw_factors()
+    expected = by_hand(labels, logits, weights, factors=factors)
+    each = CrossEntropy(class_weights=weights, reduction=None)(labels, logits, factors)
+    np.testing.assert_allclose(each, expected, rtol=1e-5)
+    loss = CrossEntropy(class_weights=weights)
+    for sample_weight in (factors, factors[..., np.newaxis], tf.constant(factors)):
+        value = loss(labels, logits, sample_weight)
+        np.testing.assert_allclose(value, expected.mean(), rtol=1e-5)
+    value = loss(labels[..., np.newaxis], logits, sample_weight=factors)
+    np.testing.assert_allclose(value, expected.mean(), rtol=1e-5)
+
+
+def test_weights_of_one_are_no_weights():
+    labels, logits = draw()
+    np.testing.assert_array_equal(
+        CrossEntropy()(labels, logits, np.ones(labels.shape)),
+        CrossEntropy()(labels, logits),
+    )
+
+
+@pytest.mark.parametrize("shape", [(4,), (4, 1)])
+def test_a_weight_per_image_is_as_in_keras(shape):
+    labels, logits = draw()
+    factors = np.array([0.5, 2.0, 0.0, 3.0]).reshape(shape)
+    expected = (by_hand(labels, logits) * factors.ravel()).mean()
+    value = CrossEntropy()(labels, logits, factors)
+    np.testing.assert_allclose(value, expected, rtol=1e-5)
+
+
+def gradient_by_hand(labels, logits, factors):
+    """Of the mean over images with respect to the logits."""
+    valid = (labels != 255)[..., np.newaxis]
+    exact = np.where(valid, np.eye(4)[np.where(labels == 255, 0, labels)], 0)
+    slope = (scipy.special.softmax(logits.astype("f8"), -1) - exact) * valid
+    pixels = valid.sum(axis=(1, 2, 3), keepdims=True)
+    return slope * factors[..., np.newaxis] / pixels / len(labels)
+
+
+def test_the_gradient_is_that_of_the_weighted_pixels():
+    labels, logits = draw()
+    factors = draw_factors()
+    variable = tf.Variable(logits)
+    with tf.GradientTape() as tape:
+        value = CrossEntropy()(labels, variable, factors)
+    np.testing.assert_allclose(
+        tape.gradient(value, variable),
+        gradient_by_hand(labels, logits, factors),
+        rtol=1e-4,
+        atol=1e-7,
+    )
+
+
+def step_by_hand(labels, images, factors):
+    """Loss, and kernel after one step at a rate of 1 from the identity."""
+    gradient = gradient_by_hand(labels, images, factors)
+    kernel = np.eye(4) - np.einsum("bhwi,bhwo->io", images, gradient)
+    return by_hand(labels, images, factors=factors).mean(), kernel
+
+
+@pytest.mark.parametrize("heads", [(), ("logits", "auxiliary")])
+def test_fit_takes_the_weights_of_pixels(heads):
+    (labels, images), factors = draw(), draw_factors()
+    loss, kernel = fit_weighted.fit(labels, images, factors, heads)
+    expected_loss, expected = step_by_hand(labels, images, factors)
+    times = max(len(heads), 1)  # every head adds the same loss
+    np.testing.assert_allclose(loss, times * expected_loss, rtol=1e-5)
+    np.testing.assert_allclose(
+        kernel, np.eye(4) + times * (expected - np.eye(4)), atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("where", ["two replicas of tensorflow", "jax"])
+def test_fit_takes_them_elsewhere_too(tmp_path, where):
+    backend = where.split()[-1]
+    pytest.importorskip(backend)
+    (labels, images), factors = draw(), draw_factors()
+    labels[0, 1:] = 255  # one replica has far fewer valid pixels
+    path = tmp_path / "arrays.npz"
+    np.savez(path, labels=labels, images=images, factors=factors)
+    root = pathlib.Path(__file__).parents[2]
+    environment = {"KERAS_BACKEND": backend, "PYTHONPATH": str(root)}
+    process = subprocess.run(
+        [sys.executable, fit_weighted.__file__, str(path)],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+    )
+    assert process.returncode == 0, process.stderr[-3000:]
+    expected_loss, expected = step_by_hand(labels, images, factors)
+    with np.load(path) as found:
+        np.testing.assert_allclose(found["loss"], expected_loss, rtol=1e-5)
+        np.testing.assert_allclose(found["kernel"], expected, atol=1e-5)

@@ -26,7 +26,7 @@ def config():
             outputs=["side1", "side2", "side3", "side4", "side5"], weight=1.0
         ),
         optimizer=dict(name="adamw", learning_rate=1e-3, power=0.9, weight_decay=2e-4),
-        fit=dict(epochs=10, seed=0, keep="last", dtype_policy="mixed_bfloat16"),
+        fit=dict(epochs=6, seed=0, keep="last", dtype_policy="mixed_bfloat16"),
         export=dict(
             scores=["edges"],
             formats=["float32", "int8"],

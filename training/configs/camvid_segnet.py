@@ -23,7 +23,7 @@ def config():
         optimizer=dict(
             name="sgd", learning_rate=0.05, power=0.9, momentum=0.9, weight_decay=5e-4
         ),
-        fit=dict(epochs=6, seed=0, dtype_policy="mixed_bfloat16"),
+        fit=dict(epochs=4, seed=0, dtype_policy="mixed_bfloat16"),
         # CamVid's images are not ours to pass on.
         export=dict(
             formats=["float32", "int8"],

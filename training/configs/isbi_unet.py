@@ -21,11 +21,11 @@ def config():
             elastic=10.0,
             border="mirror",
             weight_map=dict(w0=10.0, sigma=5.0),
-            val_size=(572, 572),
+            val_size=(700, 700),
         ),
         loss=dict(name="cross_entropy", class_weights="none"),
         optimizer=dict(name="adamw", learning_rate=3e-4, power=0.9, weight_decay=1e-4),
-        fit=dict(epochs=20, seed=0, dtype_policy="mixed_bfloat16"),
+        fit=dict(epochs=12, seed=0, dtype_policy="mixed_bfloat16"),
         export=dict(
             scores=["membranes"],
             formats=["float32", "int8"],
