@@ -117,7 +117,8 @@ class EdgeSource:
     def mask(self, index: int) -> np.ndarray:
         """Reads the mask alone."""
         drawn = self._share(index)
-        mask = (drawn >= self.threshold).astype(np.uint8)
+        least = self.threshold - 0.5 / 255  # grey values are rounded
+        mask = (drawn >= least).astype(np.uint8)
         if self.ignore_weak:
             mask[(drawn > 0) & (mask == 0)] = self.labels.ignore_class
         return mask
@@ -232,7 +233,7 @@ def _download(path: Path, url: str) -> None:
 
 def _unpack(archive: Path, target: Path) -> None:
     """Lays `images` and `groundTruth` of the archive out in `target`."""
-    with tarfile.open(archive) as file:
+    with tarfile.open(archive, "r:gz") as file:
         for member in file:
             name = Path(member.name)
             if member.isfile() and name.suffix in (".jpg", ".mat"):
@@ -247,4 +248,4 @@ def _complete(path: Path, split: str) -> int:
         pairs = _pairs(path, split)
     except (FileNotFoundError, ValueError):
         return 0
-    return sum(_read_mat(truth).any() for _, truth in pairs)
+    return sum(bool(_read_mat(truth).any()) for _, truth in pairs)

@@ -124,10 +124,13 @@ class Examples:
         if self.augment is None:
             example = self._filling()
             if position < count:
-                example = self._read(position)
-            example = fit_inside(
-                example, self.size, labels.ignore_class, self.border, self.mask_size
-            )
+                example = fit_inside(
+                    self._read(position),
+                    self.size,
+                    labels.ignore_class,
+                    self.border,
+                    self.mask_size,
+                )
         else:
             order = np.random.default_rng((self.seed, 0, position // count))
             example = self._read(int(order.permutation(count)[position % count]))

@@ -58,7 +58,7 @@ def color_clusters(
 
     height, width = image.shape[:2]
     lab = rgb2lab(image)
-    places = np.stack(np.indices((height, width)), axis=-1) / max(height, width)
+    places = np.moveaxis(np.indices((height, width)), 0, -1) / max(height, width)
     pixels = np.concatenate([lab, spatial_weight * places], axis=-1).reshape(-1, 5)
 
     rng = np.random.default_rng(seed)

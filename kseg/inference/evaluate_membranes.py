@@ -1,5 +1,6 @@
 """The scores of ISBI 2012 of a model, over a set of whole images."""
 
+import functools
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -37,21 +38,18 @@ def evaluate_membranes(
             is no probability.
     """
     labels = source.labels
-    named = cell_class in labels.names
-    cell = labels.names.index(cell_class) if named else cell_class
-    if cell not in range(labels.num_classes) or len(source) == 0:
+    named = dict(zip(labels.names, range(labels.num_classes), strict=True))
+    cell = named.get(cell_class, -1) if isinstance(cell_class, str) else cell_class
+    if cell not in named.values() or len(source) == 0:
         raise ValueError(
             "`source` must hold an image, and `cell_class` be one of its classes, "
-            f"{list(labels.names)}. Received: {len(source)} images and {cell_class!r}."
+            f"{list(named)}. Received: {len(source)} images and {cell_class!r}."
         )
+    predict = predict or functools.partial(predict_probabilities, model)
     collected = MembraneScores(thresholds)
     for index in tqdm.trange(len(source), desc="evaluate", unit="image"):
         image, mask = source[index]
-        probabilities = (
-            predict(image)
-            if predict is not None
-            else predict_probabilities(model, image)
-        )
+        probabilities = predict(image)
         collected.update(
             probabilities[..., cell], mask == cell, mask != labels.ignore_class
         )

@@ -53,7 +53,7 @@ class LocalResponseNormalization(keras.layers.Layer):
         channels = x.shape[-1]
         x = ops.cast(x, "float32")
         reach = self.size // 2
-        squares = ops.pad(ops.square(x), ((0, 0), (0, 0), (0, 0), (reach, reach)))
+        squares = ops.pad(x * x, ((0, 0), (0, 0), (0, 0), (reach, reach)))
         energy = sum(squares[..., i : i + channels] for i in range(self.size))
         scale = self.k + self.alpha / self.size * energy
         # A power without POW, which has no integer form in LiteRT.

@@ -13,6 +13,7 @@ Departure: the matching is one of most pairs, which `match.cc` finds in a sparse
 graph with outliers; counts differ by a pixel in some maps.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -84,7 +85,7 @@ class EdgeScores:
         """Returns the scores.
 
         Returns:
-            `ods`, `ods_threshold`, `ois` and `ap`, floats, NaN without an image;
+            `ods`, `ois` and `ap`, floats, NaN without an image; `ods_threshold`;
             `thresholds`, `precision` and `recall` of the whole, a float each per
             threshold. As in the benchmark `ap` sums 101 precisions and divides by
             100, and recalls that no threshold reaches count 0.
@@ -276,7 +277,7 @@ class _Graph:
 
 def _reach(shape: tuple[int, ...], max_distance: float) -> float:
     """Returns the distance in pixels; 15.0 px is not 14.9999."""
-    return max_distance * float(np.hypot(*shape)) + 1e-9
+    return max_distance * math.hypot(*shape) + 1e-9
 
 
 def _check_distance(max_distance: float) -> None:
@@ -314,4 +315,4 @@ def _average_precision(recall, precision):
     known, first = np.unique(recall, return_index=True)
     at = np.linspace(0, 1, 101)
     values = np.interp(at, known, precision[first], left=0.0, right=0.0)
-    return float(values.sum() / 100)
+    return float(values.sum() / 100) if np.isfinite(known).all() else float("nan")

@@ -61,6 +61,24 @@ def test_a_fixed_valid_network_gives_what_the_open_one_does():
     np.testing.assert_array_equal(predict(fixed, image), predict(network, image))
 
 
+def test_one_logit_is_that_of_class_1_against_0():
+    image = keras.Input((None, None, 3))
+    red = layers.Conv2D(1, 1, bias_initializer=keras.initializers.Constant(-100.0))
+    model = keras.Model(image, red(image))
+    red.kernel.assign([[[[1.0], [0.0], [0.0]]]])
+    picture = np.random.default_rng(4).integers(95, 106, (9, 12, 3), np.uint8)
+    logits = predict_logits(model, picture)
+    np.testing.assert_array_equal(logits[..., 0], picture[..., 0] - 100.0)
+    ids = predict(model, picture)
+    assert ids.dtype == np.uint8
+    np.testing.assert_array_equal(ids, picture[..., 0] > 100)
+    probabilities = predict_probabilities(model, picture)
+    expected = 1 / (1 + np.exp(-logits[..., 0]))
+    assert probabilities.shape == (9, 12, 2) and probabilities.dtype == np.float32
+    np.testing.assert_allclose(probabilities[..., 1], expected, rtol=1e-5)
+    np.testing.assert_allclose(probabilities.sum(-1), 1, rtol=1e-6)
+
+
 @pytest.mark.parametrize(
     "image",
     [

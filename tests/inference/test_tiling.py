@@ -119,6 +119,9 @@ def test_tiles_that_do_not_fit_are_refused(valid):
         predict_tiled(valid, noise(9, 9))
     with pytest.raises(ValueError, match="takes heights and widths of"):
         predict_tiled(valid, noise(9, 9), (111, 108))
+
+
+def test_tiles_that_leave_too_little_are_refused():
     same = kseg.build("unet", num_classes=2, filters=2, depth=2)
     for margin in (17, -1):
         with pytest.raises(ValueError, match=r"32 pixels or more.*tile=\(64, 64\)"):

@@ -115,6 +115,24 @@ def test_predictions_that_are_no_class():
     assert metric.confusion_matrix().sum() == 1
 
 
+@pytest.mark.parametrize("metric_class", METRICS)
+def test_one_logit_is_that_of_class_1_of_two(metric_class):
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, (2, 9, 12))
+    logits = rng.normal(size=(2, 9, 12, 1)).astype("float32")
+    logits[0, :3] = 0  # no edge yet
+    by_logits, by_ids = metric_class(2), metric_class(2)
+    by_logits.update_state(labels, logits)
+    by_ids.update_state(labels, (logits[..., 0] > 0).astype("int32"))
+    assert 0 < by_logits.result() == by_ids.result() < 1
+
+
+def test_one_logit_is_refused_where_there_are_more_classes():
+    labels, logits = np.zeros((1, 2, 2), int), np.zeros((1, 2, 2, 1), "float32")
+    with pytest.raises(ValueError, match=r"width, 3\).* Received: \(1, 2, 2, 1\)"):
+        metrics.MeanIoU(3).update_state(labels, logits)
+
+
 def test_weight_leaves_padding_images_out(evaluate):
     rng = np.random.default_rng(0)
     labels, predictions = rng.integers(0, 3, (2, 4, 6, 8))
