@@ -13,8 +13,8 @@ from kseg.networks import builder
 SMALL = {
     "deconvnet": dict(fc_filters=32),
     "deeplabv3plus": dict(backbone="mobilenet_v2", filters=16),
-    "fcn16s": dict(fc_filters=32),
-    "fcn32s": dict(fc_filters=32),
+    "fcn16s": dict(fc_filters=32, padding="same"),
+    "fcn32s": dict(fc_filters=32, padding="same"),
     "fcn8s": dict(fc_filters=32),
     "unet": dict(filters=4),
 }

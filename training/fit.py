@@ -40,11 +40,12 @@ def fit(
         epochs: Passes over the training data, with a validation after each.
         steps_per_epoch: Steps of an epoch; `None` for one pass.
         seed: What weights, dropout, order and augmentation are drawn from.
-        dtype_policy: `"float32"`, `"mixed_bfloat16"` or `"mixed_float16"`.
+        dtype_policy: `"float32"`, `"mixed_bfloat16"` or `"mixed_float16"`, of the
+            training.
         keep: `"best"`, the epoch of the highest mean IoU in validation, or `"last"`.
 
     Returns:
-        The network with the weights of that epoch, and the feeds.
+        The network with the weights of that epoch, in float32, and the feeds.
 
     Raises:
         ValueError: If a part of the experiment is not one that exists.
@@ -108,6 +109,12 @@ def fit(
             ],
         )
     trained.load_weights(checkpoints / read_state(checkpoints)[keep])
+    if dtype_policy != "float32":
+        # Half precision is a matter of training; what is measured and shipped is not.
+        keras.config.set_dtype_policy("float32")
+        weights = model.get_weights()
+        model = networks.build(**{**experiment.network, "weights": None})
+        model.set_weights(weights)
     return model, feeds
 
 

@@ -11,7 +11,7 @@ decoder to undo.
 """
 
 from kseg.backbones.alexnet import alexnet
-from kseg.backbones.convolutionalise import decimate, dense_to_convolution
+from kseg.backbones.dense_kernels import decimate, dense_to_convolution
 from kseg.backbones.googlenet import googlenet
 from kseg.backbones.mobilenet_v2 import mobilenet_v2
 from kseg.backbones.resnet import resnet50, resnet101

@@ -12,7 +12,7 @@ import h5py
 import keras
 import numpy as np
 
-from kseg.backbones.convolutionalise import convolutional_classifier
+from kseg.backbones.dense_kernels import convolutional_classifier
 from kseg.download import cache_dir, fetch
 
 _log = logging.getLogger("kseg")

@@ -9,6 +9,7 @@ from kseg.data.augment import (
     RandomScaleCrop,
 )
 from kseg.data.catalogue import names, open_source
+from kseg.data.crops import ObjectCrops, WindowCrops
 from kseg.data.examples import Examples, fitted
 from kseg.data.feed import keras_feed, tf_feed
 from kseg.data.geometry import Example, fit_inside
@@ -29,12 +30,14 @@ __all__ = [
     "Example",
     "Examples",
     "FileSource",
+    "ObjectCrops",
     "RandomFlip",
     "RandomQuarterTurn",
     "RandomRotation",
     "RandomScaleCrop",
     "Source",
     "TfdsSource",
+    "WindowCrops",
     "check_source",
     "class_frequencies",
     "class_weights",

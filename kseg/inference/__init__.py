@@ -8,6 +8,12 @@ from kseg.inference.evaluate_membranes import evaluate_membranes
 from kseg.inference.monte_carlo import predict_monte_carlo
 from kseg.inference.pictures import overlay, side_by_side
 from kseg.inference.predict import predict, predict_logits, predict_probabilities
+from kseg.inference.proposals import (
+    combine_scores,
+    predict_proposals,
+    proposal_boxes,
+    proposal_scores,
+)
 from kseg.inference.shift_and_stitch import shift_and_stitch
 from kseg.inference.sliding_window import (
     slide_classifier,
@@ -19,6 +25,7 @@ from kseg.inference.tiling import predict_averaged, predict_tiled
 __all__ = [
     "clusters_to_classes",
     "color_clusters",
+    "combine_scores",
     "convolutionalise",
     "evaluate",
     "evaluate_edges",
@@ -30,7 +37,10 @@ __all__ = [
     "predict_logits",
     "predict_monte_carlo",
     "predict_probabilities",
+    "predict_proposals",
     "predict_tiled",
+    "proposal_boxes",
+    "proposal_scores",
     "score_table",
     "shift_and_stitch",
     "side_by_side",

@@ -1,6 +1,7 @@
 """Blocks that two or more networks share; `keras.ops` only."""
 
 from kseg.layers.binary import class_logits
+from kseg.layers.boxes import Box, enlarge_box
 from kseg.layers.convolution import (
     BatchNormalization,
     conv_bn_relu,
@@ -19,6 +20,7 @@ from kseg.layers.valid_size import ValidSize
 __all__ = [
     "BatchNormalization",
     "BilinearKernel",
+    "Box",
     "CropLike",
     "DilatedMaxPooling2D",
     "LocalResponseNormalization",
@@ -30,6 +32,7 @@ __all__ = [
     "class_logits",
     "conv_bn_relu",
     "crop_centre",
+    "enlarge_box",
     "fixed_padding",
     "separable_conv_bn_relu",
     "stride_and_dilation",

@@ -31,19 +31,21 @@ def bilinear_transposed(
     factor: int,
     *,
     name: str,
+    kernel_size: int | None = None,
     trainable: bool = True,
     dtype: str | None = None,
 ):
     """Enlarges by a transposed convolution that starts as bilinear interpolation.
 
-    The kernel is `2 * factor - factor % 2` pixels wide and there is no bias. A side
-    of n pixels becomes `factor * (n - 1)` plus the kernel's, so that the pixel n
-    lies at `factor * n + (kernel - 1) / 2`.
+    There is no bias. A side of n pixels becomes `factor * (n - 1)` plus the kernel's,
+    so that the pixel n lies at `factor * n + (kernel_size - 1) / 2`.
 
     Args:
         x: Float tensor `(batch, height, width, channels)`.
         factor: How many times finer the result is.
         name: Name of the layer.
+        kernel_size: Side of the kernel in pixels; `None` for what interpolates
+            evenly, `2 * factor - factor % 2`.
         trainable: Whether the kernel is learned.
         dtype: Type or policy of the layer; `None` for Keras's current policy.
 
@@ -52,7 +54,7 @@ def bilinear_transposed(
     """
     return layers.Conv2DTranspose(
         x.shape[-1],
-        2 * factor - factor % 2,
+        kernel_size or 2 * factor - factor % 2,
         strides=factor,
         use_bias=False,
         kernel_initializer=BilinearKernel(),

@@ -2,6 +2,7 @@
 
 import inspect
 
+from kseg.networks.deconvnet import deconvnet
 from kseg.networks.deeplabv3plus import deeplabv3plus
 from kseg.networks.fcn import fcn8s, fcn16s, fcn32s
 from kseg.networks.hed import hed
@@ -12,6 +13,7 @@ from kseg.registry import builder, names, unknown
 __all__ = [
     "build",
     "builder",
+    "deconvnet",
     "deeplabv3plus",
     "fcn8s",
     "fcn16s",

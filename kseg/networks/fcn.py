@@ -20,7 +20,7 @@ import keras
 from keras import layers
 
 from kseg import backbones
-from kseg.layers import BilinearKernel, CropLike, bilinear_transposed
+from kseg.layers import CropLike, bilinear_transposed
 from kseg.registry import register, unknown
 
 # By backbone and padding: zeros around the image, and the width of the kernel that
@@ -254,14 +254,12 @@ def _add_scores(x, pool, scale, padding, name):
 
 def _logits(scores, image, factor, kernel_size, offset, name):
     """Enlarges scores by fixed bilinear interpolation to the size of the image."""
-    x = layers.Conv2DTranspose(
-        scores.shape[-1],
-        kernel_size,
-        strides=factor,
-        use_bias=False,
-        kernel_initializer=BilinearKernel(),
+    x = bilinear_transposed(
+        scores,
+        factor,
+        kernel_size=kernel_size,
         trainable=False,
         dtype="float32",
         name=name,
-    )(scores)
+    )
     return CropLike(offset, dtype="float32", name="logits")(x, image)

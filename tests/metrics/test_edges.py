@@ -106,13 +106,13 @@ def test_a_thick_line_is_thinned():
 
 
 def test_recall_is_over_annotators_and_precision_over_any():
-    """Of two annotators one drew a second line; the prediction has a third."""
-    annotations = np.stack([line(15), line(15) | line(30)])
-    prediction = 0.9 * (line(15) | line(45))
+    """Both drew one line that is found; each drew another, of which one is found."""
+    annotations = np.stack([line(15) | line(45), line(15) | line(30)])
+    prediction = 0.9 * (line(15) | line(45) | line(55))
     scores = EdgeScores(thresholds=1)
     scores.update(prediction, annotations)
-    assert scores.counts[0].tolist() == [[80, 120, 40, 80]]
-    recall, precision = 80 / 120, 40 / 80
+    assert scores.counts[0].tolist() == [[120, 160, 80, 120]]
+    recall, precision = 120 / 160, 80 / 120
     expected = 2 * recall * precision / (recall + precision)
     assert scores.result()["ods"] == pytest.approx(expected)
 

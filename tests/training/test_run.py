@@ -117,6 +117,33 @@ def test_an_auxiliary_head_trains_and_is_not_shipped(config, tmp_path):
     assert not [name for name in names if "auxiliary" in name]
 
 
+def test_a_network_trained_in_half_precision_is_shipped_in_full(config, tmp_path):
+    directory = tmp_path / "result"
+    policy = "fit.dtype_policy=mixed_bfloat16"
+    assert start(config, directory, "--set", policy, "export.formats=[]") == 0
+    model = kseg.load(directory / "tiny.keras")
+    assert {layer.compute_dtype for layer in model.layers} == {"float32"}
+    best = json.loads((directory / "run/state.json").read_text())["best_score"]
+    measured = json.loads((directory / "metrics.json").read_text())["validation"]
+    assert measured["mean_iou"] == pytest.approx(best, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("export.scores=['edge']", "Did you mean 'edges'"),
+        ("export.scores=edges", "must be a list"),
+        ("fit.keep=first", "'best' or 'last'"),
+    ],
+)
+def test_wrong_options_stop_a_run_before_it_trains(
+    config, tmp_path, capsys, option, message
+):
+    assert start(config, tmp_path / "result", "--set", option) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "result" / "run").exists()
+
+
 def test_a_valid_unet_is_trained_on_the_middle_of_its_images(config, tmp_path):
     text = config.read_text()
     text = text.replace("depth=3", 'depth=2, padding="valid"')

@@ -12,7 +12,7 @@ from trunks import randomise, write_h5
 
 from kseg import backbones
 from kseg.backbones import decimate, dense_to_convolution
-from kseg.backbones.convolutionalise import convolutional_classifier
+from kseg.backbones.dense_kernels import convolutional_classifier
 from kseg.backbones.weights import IMAGENET, IMAGENET_WITH_CLASSIFIER
 
 

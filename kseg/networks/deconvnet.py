@@ -1,0 +1,148 @@
+"""DeconvNet: a deep decoder behind the dense layers of VGG16, with its switches.
+
+Noh, Hong and Han, "Learning Deconvolution Network for Semantic Segmentation", ICCV
+2015, figure 2 and section 3. https://arxiv.org/abs/1505.04366 Facts that the paper
+leaves open are those of the authors' Caffe networks in HyeonwooNoh/DeconvNet.
+The paper's network sees 224 x 224 pixels, of which `fc6` makes a single one, and
+takes images apart into object proposals: `kseg.data.ObjectCrops` and
+`kseg.data.WindowCrops` are its two stages of training, and
+`kseg.inference.predict_proposals` puts an image together again. Here it takes images
+of any size: `fc6` slides over larger ones, and smaller ones are filled up with zeros
+in front of it.
+Departures: the deconvolutions of stride 1 are written as convolutions, which they
+are; batch norm keeps moving statistics, where the authors compute them over the
+training set afterwards.
+"""
+
+import keras
+from keras import layers, ops
+
+from kseg import backbones
+from kseg.layers import BatchNormalization, CropLike, MaxUnpooling
+from kseg.registry import register
+
+# Channels of the deconvolutions of each stage, as in figure 2.
+_DECODERS = {
+    5: (512, 512, 512),
+    4: (512, 512, 256),
+    3: (256, 256, 128),
+    2: (128, 64),
+    1: (64, 64),
+}
+
+
+@register("deconvnet")
+def deconvnet(
+    num_classes: int = 21,
+    weights: str | None = None,
+    input_shape: tuple[int | None, int | None, int] = (None, None, 3),
+    fc_filters: int = 4096,
+) -> keras.Model:
+    """Builds DeconvNet.
+
+    Args:
+        num_classes: Number of classes: background counts, void does not.
+        weights: `None`; `"imagenet"`, for `fc6` and `fc7` too; the path of a Keras
+            `.h5` file of VGG16, with or without its dense layers; or the path of a
+            `.keras` checkpoint of this network. A message says what starts anew;
+            the batch norms, which VGG16 has not, always do.
+        input_shape: Height, width and 3 channels; `None` takes any size.
+        fc_filters: Channels of `fc6` and `fc7`, 4096 in the paper; SegNet's authors
+            compare with 1024.
+
+    Returns:
+        A `keras.Model` from images `(batch, height, width, 3)`, in the range 0
+        to 255, to float32 logits `(batch, height, width, num_classes)`.
+
+    Raises:
+        ValueError: If `num_classes` is below 2, or `weights` is nothing to load.
+    """
+    if num_classes < 2:
+        raise ValueError(f"`num_classes` must be 2 or more. Received: {num_classes}.")
+    backbones.check_weights(weights, "vgg16")
+
+    image = keras.Input(input_shape, name="image")
+    encoder = backbones.vgg16_bn(image)
+    x = PadToLeast(7, name="fc6_pad")(encoder["c5"])
+    x = layers.Conv2D(fc_filters, 7, kernel_initializer="he_normal", name="fc6")(x)
+    x = _norm_relu(x, "fc6")
+    x = layers.Conv2D(fc_filters, 1, kernel_initializer="he_normal", name="fc7")(x)
+    features = x = _norm_relu(x, "fc7")
+
+    x = layers.Conv2DTranspose(
+        512, 7, kernel_initializer=_gaussian(), name="fc6_deconv"
+    )(x)
+    x = _norm_relu(x, "fc6_deconv")
+    x = CropLike(name="fc6_crop")(x, encoder["c5"])
+    for stage, widths in _DECODERS.items():
+        x = MaxUnpooling(name=f"unpool{stage}")(
+            x, encoder[f"indices{stage}"], encoder[f"conv{stage}"]
+        )
+        for number, width in enumerate(widths, start=1):
+            name = f"deconv{stage}_{number}"
+            x = layers.Conv2D(
+                width, 3, padding="same", kernel_initializer=_gaussian(), name=name
+            )(x)
+            x = _norm_relu(x, name)
+    logits = layers.Conv2D(
+        num_classes,
+        1,
+        kernel_initializer=_gaussian(),
+        dtype="float32",
+        name="seg_score",
+    )(x)
+    model = keras.Model(image, logits, name="deconvnet")
+    return backbones.load_weights(model, weights, "vgg16", features)
+
+
+def _norm_relu(x, name):
+    x = BatchNormalization(epsilon=1e-5, name=f"{name}_bn")(x)
+    return layers.ReLU(name=f"{name}_relu")(x)
+
+
+def _gaussian():
+    return keras.initializers.RandomNormal(stddev=0.01)  # the authors' filler
+
+
+@keras.saving.register_keras_serializable(package="kseg")
+class PadToLeast(keras.layers.Layer):
+    """Adds zeros at the bottom and at the right up to a least height and width.
+
+    Args:
+        size: The least height and width, in pixels; larger maps stay as they are.
+        **kwargs: `name` and `dtype` of `keras.layers.Layer`.
+    """
+
+    def __init__(self, size: int, **kwargs):
+        """Stores the size."""
+        super().__init__(**kwargs)
+        self.size = size
+
+    def call(self, x):
+        """Pads.
+
+        Args:
+            x: Tensor `(batch, height, width, channels)`.
+
+        Returns:
+            Tensor `(batch, new_height, new_width, channels)`.
+        """
+        _, height, width, _ = ops.shape(x)
+        more = (0, self.size - 1)
+        padded = ops.pad(x, ((0, 0), more, more, (0, 0)))
+        return padded[:, : self._at_least(height), : self._at_least(width)]
+
+    def _at_least(self, side):
+        """Works for a number, and for a tensor where the graph does not know it."""
+        if isinstance(side, int):
+            return max(side, self.size)
+        return ops.maximum(side, self.size)
+
+    def compute_output_shape(self, shape):
+        """Returns `shape` with no side below the least."""
+        sides = [None if side is None else max(side, self.size) for side in shape[1:3]]
+        return (shape[0], *sides, shape[3])
+
+    def get_config(self):
+        """Returns the arguments of the constructor."""
+        return {**super().get_config(), "size": self.size}
