@@ -194,8 +194,8 @@ def _kept(experiment, metrics: dict) -> str:
     if experiment.fit.get("keep", "best") == "last":
         return f"of the last of {metrics['epochs']} epochs"
     return (
-        f"of epoch {metrics['best_epoch']} of {metrics['epochs']}, the best by mean IoU "
-        "on the validation images that the scores below are on"
+        f"of epoch {metrics['best_epoch']} of {metrics['epochs']}, the best by mean "
+        "IoU on the validation images that the scores below are on"
     )
 
 

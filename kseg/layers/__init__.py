@@ -11,6 +11,7 @@ from kseg.layers.convolution import (
 from kseg.layers.crop import CropLike, crop_centre
 from kseg.layers.dilation import stride_and_dilation
 from kseg.layers.local_response import LocalResponseNormalization
+from kseg.layers.padding import PadToLeast
 from kseg.layers.pooling import DilatedMaxPooling2D
 from kseg.layers.resize import ResizeLike
 from kseg.layers.transposed import BilinearKernel, bilinear_transposed
@@ -26,6 +27,7 @@ __all__ = [
     "LocalResponseNormalization",
     "MaxPoolingWithIndices",
     "MaxUnpooling",
+    "PadToLeast",
     "ResizeLike",
     "ValidSize",
     "bilinear_transposed",

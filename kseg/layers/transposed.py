@@ -11,19 +11,31 @@ class BilinearKernel(keras.initializers.Initializer):
 
     The kernel is zero between different channels (Long et al., "Fully Convolutional
     Networks", section 3.3; the authors' `surgery.py`).
+
+    Args:
+        factor: How many times the convolution enlarges; `None` for the one that
+            needs all of the kernel. Of a larger kernel the border is zero.
     """
+
+    def __init__(self, factor: int | None = None):
+        """Stores the factor."""
+        self.factor = factor
 
     def __call__(self, shape, dtype=None):
         """Returns the kernel `(height, width, filters, channels)`."""
         sides = []
         for size in shape[:2]:
-            factor = (size + 1) // 2
-            centre = factor - 1 if size % 2 else factor - 0.5
-            sides.append(1 - np.abs(np.arange(size) - centre) / factor)
+            factor = self.factor or (size + 1) // 2
+            distance = np.abs(np.arange(size) - (size - 1) / 2)
+            sides.append(np.maximum(1 - distance / factor, 0))
         kernel = np.zeros(shape)
         for channel in range(min(shape[2:])):
             kernel[:, :, channel, channel] = np.outer(*sides)
         return keras.ops.convert_to_tensor(kernel, dtype)
+
+    def get_config(self):
+        """Returns the arguments of the constructor."""
+        return {"factor": self.factor}
 
 
 def bilinear_transposed(

@@ -48,7 +48,7 @@ class ValidSize(keras.layers.Layer):
 
     def _check(self, shape):
         for size in shape[1:3]:
-            if size is None:
+            if not isinstance(size, int):  # `None`, or a symbol of JAX
                 continue
             steps, rest = divmod(size - self.smallest, self.step)
             if steps < 0 or rest:

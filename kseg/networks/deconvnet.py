@@ -15,20 +15,15 @@ training set afterwards.
 """
 
 import keras
-from keras import layers, ops
+from keras import layers
 
 from kseg import backbones
-from kseg.layers import BatchNormalization, CropLike, MaxUnpooling
+from kseg.layers import BatchNormalization, CropLike, MaxUnpooling, PadToLeast
 from kseg.registry import register
 
-# Channels of the deconvolutions of each stage, as in figure 2.
-_DECODERS = {
-    5: (512, 512, 512),
-    4: (512, 512, 256),
-    3: (256, 256, 128),
-    2: (128, 64),
-    1: (64, 64),
-}
+# Channels of the deconvolutions of each stage, as in figure 2, as multiples of the
+# encoder's first stage.
+_DECODERS = {5: (8, 8, 8), 4: (8, 8, 4), 3: (4, 4, 2), 2: (2, 1), 1: (1, 1)}
 
 
 @register("deconvnet")
@@ -36,6 +31,7 @@ def deconvnet(
     num_classes: int = 21,
     weights: str | None = None,
     input_shape: tuple[int | None, int | None, int] = (None, None, 3),
+    filters: int = 64,
     fc_filters: int = 4096,
 ) -> keras.Model:
     """Builds DeconvNet.
@@ -47,6 +43,8 @@ def deconvnet(
             `.keras` checkpoint of this network. A message says what starts anew;
             the batch norms, which VGG16 has not, always do.
         input_shape: Height, width and 3 channels; `None` takes any size.
+        filters: Channels of the first stage, 64 in VGG16; the others have
+            multiples.
         fc_filters: Channels of `fc6` and `fc7`, 4096 in the paper; SegNet's authors
             compare with 1024.
 
@@ -62,7 +60,7 @@ def deconvnet(
     backbones.check_weights(weights, "vgg16")
 
     image = keras.Input(input_shape, name="image")
-    encoder = backbones.vgg16_bn(image)
+    encoder = backbones.vgg16_bn(image, filters)
     x = PadToLeast(7, name="fc6_pad")(encoder["c5"])
     x = layers.Conv2D(fc_filters, 7, kernel_initializer="he_normal", name="fc6")(x)
     x = _norm_relu(x, "fc6")
@@ -70,7 +68,7 @@ def deconvnet(
     features = x = _norm_relu(x, "fc7")
 
     x = layers.Conv2DTranspose(
-        512, 7, kernel_initializer=_gaussian(), name="fc6_deconv"
+        8 * filters, 7, kernel_initializer=_gaussian(), name="fc6_deconv"
     )(x)
     x = _norm_relu(x, "fc6_deconv")
     x = CropLike(name="fc6_crop")(x, encoder["c5"])
@@ -81,7 +79,11 @@ def deconvnet(
         for number, width in enumerate(widths, start=1):
             name = f"deconv{stage}_{number}"
             x = layers.Conv2D(
-                width, 3, padding="same", kernel_initializer=_gaussian(), name=name
+                filters * width,
+                3,
+                padding="same",
+                kernel_initializer=_gaussian(),
+                name=name,
             )(x)
             x = _norm_relu(x, name)
     logits = layers.Conv2D(
@@ -102,47 +104,3 @@ def _norm_relu(x, name):
 
 def _gaussian():
     return keras.initializers.RandomNormal(stddev=0.01)  # the authors' filler
-
-
-@keras.saving.register_keras_serializable(package="kseg")
-class PadToLeast(keras.layers.Layer):
-    """Adds zeros at the bottom and at the right up to a least height and width.
-
-    Args:
-        size: The least height and width, in pixels; larger maps stay as they are.
-        **kwargs: `name` and `dtype` of `keras.layers.Layer`.
-    """
-
-    def __init__(self, size: int, **kwargs):
-        """Stores the size."""
-        super().__init__(**kwargs)
-        self.size = size
-
-    def call(self, x):
-        """Pads.
-
-        Args:
-            x: Tensor `(batch, height, width, channels)`.
-
-        Returns:
-            Tensor `(batch, new_height, new_width, channels)`.
-        """
-        _, height, width, _ = ops.shape(x)
-        more = (0, self.size - 1)
-        padded = ops.pad(x, ((0, 0), more, more, (0, 0)))
-        return padded[:, : self._at_least(height), : self._at_least(width)]
-
-    def _at_least(self, side):
-        """Works for a number, and for a tensor where the graph does not know it."""
-        if isinstance(side, int):
-            return max(side, self.size)
-        return ops.maximum(side, self.size)
-
-    def compute_output_shape(self, shape):
-        """Returns `shape` with no side below the least."""
-        sides = [None if side is None else max(side, self.size) for side in shape[1:3]]
-        return (shape[0], *sides, shape[3])
-
-    def get_config(self):
-        """Returns the arguments of the constructor."""
-        return {**super().get_config(), "size": self.size}

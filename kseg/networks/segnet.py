@@ -16,7 +16,7 @@ channels, where the paper's text says local contrast normalisation.
 """
 
 import keras
-from keras import layers, ops
+from keras import layers
 
 from kseg import backbones
 from kseg.layers import (
@@ -230,7 +230,7 @@ def _enlarge(encoder, decoder, dropout, dtype=None):
                 strides=2,
                 padding="same",
                 use_bias=False,
-                kernel_initializer=BilinearMiddle(),
+                kernel_initializer=BilinearKernel(factor=2),
                 dtype=dtype,
                 name=name,
             )(x)
@@ -258,13 +258,3 @@ def _dropout(x, rate, part, stage, dtype=None):
 def _check_num_classes(num_classes):
     if num_classes < 2:
         raise ValueError(f"`num_classes` must be 2 or more. Received: {num_classes}.")
-
-
-@keras.saving.register_keras_serializable(package="kseg")
-class BilinearMiddle(BilinearKernel):
-    """Bilinear interpolation by 2 in the middle 4x4 of an 8x8 kernel."""
-
-    def __call__(self, shape, dtype=None):
-        """Returns the kernel `(8, 8, filters, channels)`."""
-        middle = super().__call__((4, 4, *shape[2:]), dtype)
-        return ops.pad(middle, ((2, 2), (2, 2), (0, 0), (0, 0)))

@@ -64,6 +64,15 @@ def test_a_fixed_input_is_checked_when_the_network_is_built():
         ValidSize(5)(keras.Input((570, None, 3)))
 
 
+def test_a_size_that_is_a_symbol_is_not_checked():
+    class Symbol:
+        """An unknown size in a graph of JAX, which refuses to be compared."""
+
+    ValidSize(5).build((None, Symbol(), 572, 3))
+    with pytest.raises(ValueError, match="fit 570 are 556 and 572"):
+        ValidSize(5).build((None, Symbol(), 570, 3))
+
+
 def test_a_saved_layer_is_the_same_layer():
     restored = keras.saving.deserialize_keras_object(
         keras.saving.serialize_keras_object(ValidSize(4, name="valid_size"))
