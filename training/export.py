@@ -1,6 +1,7 @@
 """What a run leaves: scores, model files, pictures and a card."""
 
 import importlib.metadata
+import importlib.util
 import itertools
 import os
 import platform
@@ -29,6 +30,7 @@ from kseg.inference import (
     score_table,
     side_by_side,
 )
+from kseg.labels import Labels
 from kseg.registry import unknown
 from kseg.training.callbacks import read_state
 
@@ -61,6 +63,34 @@ def check_options(
     for name in scores:
         if name not in SCORES:
             raise ValueError(unknown("score", name, list(SCORES)))
+
+
+def check_scores(scores: Sequence[str], labels: Labels) -> None:
+    """Raises if scores cannot be computed on the data.
+
+    Args:
+        scores: As in `export`.
+        labels: The classes of the data.
+
+    Raises:
+        ValueError: If the data has not the classes that a score is about.
+        ImportError: If a package is missing that a score needs.
+    """
+    if "edges" in scores:
+        if labels.num_classes != 2:
+            raise ValueError(
+                "The score 'edges' needs two classes, the second of which is edges. "
+                f"Received: {list(labels.names)}."
+            )
+        if importlib.util.find_spec("skimage") is None:
+            raise ImportError(
+                "The score 'edges' needs scikit-image: pip install \"kseg[image]\"."
+            )
+    if "membranes" in scores and "cell" not in labels.names:
+        raise ValueError(
+            "The score 'membranes' needs a class 'cell'. Received: "
+            f"{list(labels.names)}."
+        )
 
 
 def export(

@@ -18,6 +18,7 @@ from kseg.training.callbacks import (
     StopOnNaN,
     read_state,
 )
+from kseg.training.export import check_scores
 from kseg.training.feeds import open_feeds
 
 
@@ -57,6 +58,7 @@ def fit(
     feeds = open_feeds(**{"seed": seed, **experiment.data})
     labels = feeds.train.labels
     set_num_classes(experiment.network, labels)
+    check_scores(experiment.export.get("scores", ()), labels)
     steps = steps_per_epoch or feeds.train_examples.steps
 
     with all_devices():

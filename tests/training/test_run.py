@@ -133,6 +133,8 @@ def test_a_network_trained_in_half_precision_is_shipped_in_full(config, tmp_path
     [
         ("export.scores=['edge']", "Did you mean 'edges'"),
         ("export.scores=edges", "must be a list"),
+        ("export.scores=['edges']", "needs two classes"),
+        ("export.scores=['membranes']", "needs a class 'cell'"),
         ("fit.keep=first", "'best' or 'last'"),
     ],
 )
