@@ -14,7 +14,7 @@ REPOSITORY = Path(__file__).parents[1]
 # A box knows the boxes of lower rows, and none beside it; those on top know each
 # other. Row 3 takes a model or arrays, and never builds a network.
 ROWS = [
-    {"download", "files", "labels", "layers", "quiet", "registry"},
+    {"download", "files", "labels", "layers", "optional", "quiet", "registry"},
     {"backbones", "losses", "metrics", "optimizers"},
     {"networks"},
     {"data", "export", "inference", "weak"},
@@ -31,9 +31,10 @@ PACKAGES = {
     "labels": set(),
     "layers": {"keras", "numpy"},
     "losses": {"keras", "numpy"},
-    "metrics": {"keras", "numpy", "scipy", "skimage"},
+    "metrics": {"keras", "numpy", "scipy"},
     "networks": {"keras"},
     "optimizers": {"keras"},
+    "optional": set(),
     "quiet": {"keras"},
     "registry": {"keras"},
 }

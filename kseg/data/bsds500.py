@@ -25,6 +25,7 @@ from kseg.data.images import read_image
 from kseg.data.sources import pair_files
 from kseg.download import cache_dir, fetch
 from kseg.labels import Labels
+from kseg.optional import import_optional
 
 LABELS = Labels(("background", "edge"), ((0, 0, 0), (255, 255, 255)))
 URL = (
@@ -143,8 +144,7 @@ class EdgeSource:
         """
         if self.pairs[index][1].suffix == ".mat":
             return _read_mat(self.pairs[index][1])
-        from skimage.morphology import thin
-
+        thin = import_optional("skimage.morphology").thin
         drawn = self._share(index)
         people = round(1 / drawn[drawn > 0].min()) if drawn.any() else 1
         peak = _SPREAD * np.sqrt(2 * np.pi)  # of a line one pixel wide, smoothed, is 1

@@ -9,7 +9,9 @@ scikit-learn's. https://scikit-learn.org/stable/modules/clustering.html#k-means
 
 import numpy as np
 
+from kseg.inference.predict import check_image
 from kseg.labels import Labels
+from kseg.optional import import_optional
 
 
 def color_clusters(
@@ -23,8 +25,9 @@ def color_clusters(
 
     Args:
         image: uint8 array `(height, width, 3)`, RGB.
-        num_clusters: How many clusters, 1 to 256. An image of fewer colours gets one
-            for each colour.
+        num_clusters: How many clusters, 1 to 256. Where fewer are distinct, of the
+            sampled pixels, colour and place, each gets one; places only differ with
+            a `spatial_weight`.
         spatial_weight: How much places count beside colours: the distance in Lab
             units, of which black and white are 100 apart, that the image's longer
             side is worth. 0 for colour alone.
@@ -45,19 +48,18 @@ def color_clusters(
     array([[0, 1, 1],
            [0, 1, 1]], dtype=uint8)
     """
-    _check(image, num_clusters, spatial_weight, sample)
-    try:
-        from skimage.color import rgb2lab
-        from sklearn.cluster import KMeans
-        from threadpoolctl import threadpool_limits  # comes with scikit-learn
-    except ImportError as error:
-        raise ImportError(
-            "`color_clusters` needs scikit-image and scikit-learn. Received: "
-            f'{error}. `pip install "kseg[image]"` installs both.'
-        ) from error
+    check_image(image)
+    if not (1 <= num_clusters <= 256 and spatial_weight >= 0 and sample >= 1):
+        raise ValueError(
+            "`num_clusters` must be 1 to 256, `spatial_weight` 0 or more and `sample` "
+            f"1 or more. Received: {num_clusters}, {spatial_weight} and {sample}."
+        )
+    skimage_color = import_optional("skimage.color")
+    sklearn_cluster = import_optional("sklearn.cluster")
+    threadpoolctl = import_optional("threadpoolctl")  # comes with scikit-learn
 
     height, width = image.shape[:2]
-    lab = rgb2lab(image)
+    lab = skimage_color.rgb2lab(image)
     places = np.moveaxis(np.indices((height, width)), 0, -1) / max(height, width)
     pixels = np.concatenate([lab, spatial_weight * places], axis=-1).reshape(-1, 5)
 
@@ -65,9 +67,10 @@ def color_clusters(
     chosen = rng.choice(len(pixels), min(sample, len(pixels)), replace=False)
     distinct = np.unique(pixels[chosen], axis=0)
     # Four starts: one alone can leave a colour without its mean.
-    means = KMeans(min(num_clusters, len(distinct)), n_init=4, random_state=seed)
+    number = min(num_clusters, len(distinct))
+    means = sklearn_cluster.KMeans(number, n_init=4, random_state=seed)
     # Threads only wait for each other on so few pixels, on a busy machine for seconds.
-    with threadpool_limits(1):
+    with threadpoolctl.threadpool_limits(1):
         ids = means.fit(pixels[chosen]).predict(pixels)
 
     dark_first = np.lexsort(means.cluster_centers_.T[::-1])
@@ -94,7 +97,8 @@ def clusters_to_classes(
         with the lower id; a cluster that is all void to the most frequent class.
 
     Raises:
-        ValueError: If the shapes differ, or the mask is void everywhere.
+        ValueError: If the shapes differ, the mask is void everywhere or holds an id
+            that is no class, or a cluster is below 0.
 
     Example:
     >>> ids = np.array([[0, 0, 1, 1]])
@@ -108,30 +112,15 @@ def clusters_to_classes(
             f"not void. Received: shapes {ids.shape} and {mask.shape}, "
             f"{np.count_nonzero(known)} pixels with a class."
         )
+    classes = mask[known]
+    if ids.min() < 0 or classes.min() < 0 or classes.max() >= labels.num_classes:
+        raise ValueError(
+            "`ids` must be 0 or more, and `mask` hold classes, 0 to "
+            f"{labels.num_classes - 1}, or {labels.ignore_class}. Received: ids from "
+            f"{ids.min()} on, and classes {classes.min()} to {classes.max()}."
+        )
     shape = (int(ids.max()) + 1, labels.num_classes)
-    pairs = np.ravel_multi_index((ids[known].astype(int), mask[known]), shape)
+    pairs = np.ravel_multi_index((ids[known].astype(int), classes), shape)
     votes = np.bincount(pairs, minlength=shape[0] * shape[1]).reshape(shape)
     votes[votes.sum(axis=1) == 0] = votes.sum(axis=0)
     return votes.argmax(axis=1).astype(mask.dtype)[ids]
-
-
-def _check(image, num_clusters: int, spatial_weight: float, sample: int) -> None:
-    """Raises unless the arguments of `color_clusters` are right."""
-    if (
-        not isinstance(image, np.ndarray)
-        or image.dtype != np.uint8
-        or image.ndim != 3
-        or image.shape[-1] != 3
-        or 0 in image.shape
-    ):
-        received = getattr(image, "shape", type(image).__name__)
-        raise ValueError(
-            "`image` must be a uint8 array (height, width, 3), RGB in 0 to 255. "
-            f"Received: {getattr(image, 'dtype', '')} {received}. "
-            "`kseg.data.read_image(path)` reads one."
-        )
-    if not (1 <= num_clusters <= 256 and spatial_weight >= 0 and sample >= 1):
-        raise ValueError(
-            "`num_clusters` must be 1 to 256, `spatial_weight` 0 or more and `sample` "
-            f"1 or more. Received: {num_clusters}, {spatial_weight} and {sample}."
-        )

@@ -24,7 +24,7 @@ def evaluate_edges(
         source: A `kseg.data.Source` of classes 0 and 1. Where it has a method
             `annotations`, as `kseg.data.bsds500.EdgeSource`, that returns booleans
             `(annotators, height, width)`, the image is scored by these; otherwise
-            by where the mask is 1.
+            by where the mask is 1, and what is found where it is void counts nothing.
         thresholds: How many. Fewer than the benchmark's 99 are faster, and nearly as
             good for ODS and OIS; AP is lower without the outermost ones.
         max_distance: Up to which pixels match, as a share of the image's diagonal;
@@ -57,12 +57,11 @@ def evaluate_edges(
                 "Edges need a model of two classes, or of one logit per pixel. "
                 f"Received: {probabilities.shape[-1]} classes."
             )
-        collected.update(thin_edges(probabilities[..., 1]), _edges(source, index, mask))
+        thinned = thin_edges(probabilities[..., 1])
+        if hasattr(source, "annotations"):
+            annotations = source.annotations(index)
+        else:
+            annotations = (mask == 1)[np.newaxis]
+            thinned[mask == source.labels.ignore_class] = 0
+        collected.update(thinned, annotations)
     return {"images": len(source), **collected.result()}
-
-
-def _edges(source, index, mask):
-    """Returns the edges of each annotator, or those of the mask."""
-    if hasattr(source, "annotations"):
-        return source.annotations(index)
-    return (mask == 1)[np.newaxis]

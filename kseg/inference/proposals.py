@@ -7,6 +7,7 @@ here. `proposal_boxes` takes regions of like colour at several scales instead, w
 nothing ranks by how much they look like objects.
 """
 
+import weakref
 from collections.abc import Iterable
 
 import keras
@@ -15,12 +16,17 @@ from scipy import ndimage
 
 from kseg.inference.predict import check_image, predict_logits, probabilities_of
 from kseg.layers import Box, enlarge_box
+from kseg.optional import import_optional
 
 # From few large regions to many small ones (the parameter k of Felzenszwalb and
 # Huttenlocher, "Efficient Graph-Based Image Segmentation", section 5).
 _SCALES = (1600, 800, 400, 200, 100)
 # Boxes that share more of their union than this are one.
 _SAME = 0.8
+# The copies of a model that `_of_size` made, by size: each is compiled once.
+_COPIES: weakref.WeakKeyDictionary[
+    keras.Model, dict[tuple[int, int], keras.Model]
+] = weakref.WeakKeyDictionary()
 
 
 def predict_proposals(
@@ -87,7 +93,7 @@ def proposal_scores(
     if reduce not in ("max", "mean"):
         raise ValueError(f"`reduce` must be 'max' or 'mean'. Received: {reduce!r}.")
     check_image(image)
-    model = _of_size(model, size)
+    model = _of_size(model, (size[0], size[1]))
     scores = np.zeros((*image.shape[:2], model.output_shape[-1]), np.float32)
     count = np.zeros((*image.shape[:2], 1), np.float32)
     for top, left, bottom, right in boxes:
@@ -162,8 +168,7 @@ def proposal_boxes(
     check_image(image)
     if most < 1:
         raise ValueError(f"`most` must be 1 or more. Received: {most}.")
-    from skimage.segmentation import felzenszwalb
-
+    felzenszwalb = import_optional("skimage.segmentation").felzenszwalb
     boxes: list[Box] = [(0, 0, *image.shape[:2])]
     for scale in _SCALES:
         regions = felzenszwalb(image, scale, sigma=0.8, min_size=20) + 1
@@ -183,8 +188,15 @@ def _of_size(model: keras.Model, size: tuple[int, int]) -> keras.Model:
     """Returns a model of a fixed size: `predict_logits` resizes to it and back."""
     if None not in model.input_shape[1:3]:
         return model
-    image = keras.Input((*size, model.input_shape[-1]))
-    return keras.Model(image, model(image), name=model.name)
+    copies = _COPIES.setdefault(model, {})
+    if size not in copies:
+        # Of the same layers: a copy that held the model itself would never go.
+        copies[size] = keras.models.clone_model(
+            model,
+            input_tensors=keras.Input((*size, model.input_shape[-1])),
+            clone_function=lambda layer: layer,
+        )
+    return copies[size]
 
 
 def _overlap(box: Box, other: Box) -> float:

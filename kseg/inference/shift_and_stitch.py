@@ -13,6 +13,10 @@ from collections.abc import Callable, Sequence
 import keras
 import numpy as np
 
+# Pixels, above the receptive fields of networks that do not pad: 404 of FCN's VGG-16.
+# On less such a network has no map, and its stride cannot be seen.
+_LARGE = 512
+
 
 def shift_and_stitch(
     model: keras.Model | Callable,
@@ -41,13 +45,19 @@ def shift_and_stitch(
         float32 array `(height, width, values)`.
 
     Raises:
-        ValueError: If the map of the model does not have this stride.
+        ValueError: If the map of the model does not have this stride, or `stride` or
+            `batch_size` is below 1.
 
     Example:
     >>> image = np.arange(6.0).reshape(1, 6, 1)
     >>> shift_and_stitch(lambda batch: batch[:, ::4, ::4], image, stride=4)[0, :, 0]
     array([0., 1., 2., 3., 4., 5.], dtype=float32)
     """
+    if stride < 1 or batch_size < 1:
+        raise ValueError(
+            "`stride` and `batch_size` must be 1 or more. Received: "
+            f"{stride} and {batch_size}."
+        )
     run = model.predict_on_batch if isinstance(model, keras.Model) else model
     image = np.asarray(image, "float32")
     # Of a map that begins ahead of the image, so many cells are not looked at.
@@ -80,9 +90,12 @@ def shift_and_stitch(
 def _canvas(run, image, stride, first, cells) -> list[int]:
     """Returns the size at which every shift fits and the map has enough cells."""
     sides = [side + first + stride - 1 for side in image.shape[:2]]
+    added = [max(0, -(-(_LARGE - side) // stride)) for side in sides]  # cells
     counts = []
-    for extra in (0, 4 * stride):
-        size = [side + extra for side in sides]
+    for extra in (0, 4):
+        size = [
+            side + stride * (n + extra) for side, n in zip(sides, added, strict=True)
+        ]
         blank = np.zeros((1, *size, image.shape[-1]), "float32")
         counts.append(np.asarray(run(blank)).shape[1:3])
     if any(after - before != 4 for before, after in zip(*counts, strict=True)):
@@ -90,5 +103,6 @@ def _canvas(run, image, stride, first, cells) -> list[int]:
             f"{4 * stride} pixels more must give 4 cells more. Received: "
             f"stride={stride}, a map of {counts[0]} cells, and of {counts[1]}."
         )
-    missing = [max(0, n - have) for n, have in zip(cells, counts[0], strict=True)]
+    have = [count - n for count, n in zip(counts[0], added, strict=True)]
+    missing = [max(0, n - m) for n, m in zip(cells, have, strict=True)]
     return [side + stride * n for side, n in zip(sides, missing, strict=True)]

@@ -123,7 +123,7 @@ def windows_to_map(
         float32 `(height, width, num_classes)`.
 
     Raises:
-        ValueError: If `method` is unknown.
+        ValueError: If `method` is unknown, or `window` or `stride` below 1.
 
     Example:
     >>> scores = np.array([[[0.0], [4.0]]])
@@ -133,6 +133,11 @@ def windows_to_map(
     if method not in ("bilinear", "nearest"):
         raise ValueError(
             f"`method` must be 'bilinear' or 'nearest'. Received: {method!r}."
+        )
+    if window < 1 or stride < 1:
+        raise ValueError(
+            "`window` and `stride` must be 1 or more. Received: "
+            f"{window} and {stride}."
         )
     first = 0 if mirror else window // 2
     result = np.asarray(scores, np.float32)

@@ -8,15 +8,19 @@ https://arxiv.org/abs/1504.06375
 import keras
 from keras import ops
 
+from kseg.losses.pixel_weights import PixelWeightedLoss, mask_and_factors
+
 
 @keras.saving.register_keras_serializable(package="kseg")
-class ClassBalancedCrossEntropy(keras.losses.Loss):
+class ClassBalancedCrossEntropy(PixelWeightedLoss):
     """Sigmoid cross-entropy in which both classes of an image weigh the same.
 
     With E edges among the P valid pixels of an image, an edge counts 1 - E / P and
     any other pixel E / P. An image of one class only, or without a valid pixel,
     counts 0. The shares are those of each image, so value and gradient do not
-    depend on how a batch is split over devices.
+    depend on how a batch is split over devices. Weights of pixels, which come as
+    `sample_weight` `(batch, height, width)`, multiply the losses of the pixels; the
+    shares and the number of valid pixels stay as they are.
 
     Args:
         ignore_class: The id in masks that counts nothing; `None` for no such id.
@@ -65,7 +69,8 @@ class ClassBalancedCrossEntropy(keras.losses.Loss):
         Args:
             y_true: Ids `(batch, height, width)`, or with a last axis of 1: 1 at
                 edges, 0 elsewhere, or `ignore_class`. Another id makes the loss of
-                its image NaN.
+                its image NaN. Or a tuple of them and the factors of the pixels, of
+                the same shape.
             y_pred: Logits `(batch, height, width, 1)`.
 
         Returns:
@@ -81,9 +86,7 @@ class ClassBalancedCrossEntropy(keras.losses.Loss):
                 "takes one per class."
             )
         logits = ops.squeeze(y_pred, -1)
-        labels = ops.cast(y_true, "int32")
-        if len(labels.shape) == 4:
-            labels = ops.squeeze(labels, -1)
+        labels, factors = mask_and_factors(y_true, logits.dtype)
         edge, rest = labels == 1, labels == 0
         known = edge | rest
         if self.ignore_class is not None:
@@ -94,8 +97,8 @@ class ClassBalancedCrossEntropy(keras.losses.Loss):
 
         edges, others = total(edge), total(rest)
         valid = ops.maximum(edges + others, 1)
-        of_edges = total(ops.where(edge, ops.softplus(-logits), 0))
-        of_others = total(ops.where(rest, ops.softplus(logits), 0))
+        of_edges = total(ops.where(edge, factors * ops.softplus(-logits), 0))
+        of_others = total(ops.where(rest, factors * ops.softplus(logits), 0))
         loss = others / valid * of_edges + edges / valid * of_others
         if self.pixels == "mean":
             loss = loss / valid

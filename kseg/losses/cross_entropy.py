@@ -5,9 +5,11 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
+from kseg.losses.pixel_weights import PixelWeightedLoss, mask_and_factors
+
 
 @keras.saving.register_keras_serializable(package="kseg")
-class CrossEntropy(keras.losses.Loss):
+class CrossEntropy(PixelWeightedLoss):
     """Cross-entropy, averaged over the valid pixels of each image.
 
     The mean is taken image by image and then over the batch, so the value and
@@ -59,22 +61,6 @@ class CrossEntropy(keras.losses.Loss):
                 f"{self.class_weights}."
             )
 
-    def __call__(self, y_true, y_pred, sample_weight=None):
-        """Computes the loss.
-
-        Args:
-            y_true: Class ids `(batch, height, width)`, or with a last axis of 1.
-            y_pred: Logits `(batch, height, width, num_classes)`.
-            sample_weight: A factor for every image, `(batch,)`, or for every pixel,
-                `(batch, height, width)` or with a last axis of 1; `None` for 1.
-
-        Returns:
-            Float scalar, or `(batch,)` where the reduction is `None`.
-        """
-        if sample_weight is None or len(sample_weight.shape) < 3:
-            return super().__call__(y_true, y_pred, sample_weight)
-        return super().__call__((y_true, sample_weight), y_pred)
-
     def call(self, y_true, y_pred):
         """Computes the loss of each image.
 
@@ -95,17 +81,15 @@ class CrossEntropy(keras.losses.Loss):
                 "`class_weights` must have one number per class, "
                 f"{y_pred.shape[-1]}. Received: {len(weights)}."
             )
-        y_true, factors = y_true if isinstance(y_true, tuple) else (y_true, None)
-        labels = ops.cast(_without_channel(y_true), "int32")
+        labels, factors = mask_and_factors(y_true, y_pred.dtype)
         valid = ops.ones_like(labels, dtype="bool")
         if self.ignore_class is not None:
             valid = labels != self.ignore_class
         labels = ops.where(valid, labels, 0)
         loss = ops.sparse_categorical_crossentropy(labels, y_pred, from_logits=True)
+        loss = loss * factors
         if weights is not None:
             loss = loss * ops.take(ops.convert_to_tensor(weights, loss.dtype), labels)
-        if factors is not None:
-            loss = loss * ops.cast(_without_channel(factors), loss.dtype)
         valid = ops.cast(valid, loss.dtype)
         pixels = ops.sum(valid, axis=(1, 2))
         return ops.sum(loss * valid, axis=(1, 2)) / ops.maximum(pixels, 1)
@@ -117,8 +101,3 @@ class CrossEntropy(keras.losses.Loss):
             "ignore_class": self.ignore_class,
             "class_weights": self.class_weights,
         }
-
-
-def _without_channel(pixels):
-    """Returns `(batch, height, width)`, without a last axis of 1."""
-    return ops.squeeze(pixels, -1) if len(pixels.shape) == 4 else pixels

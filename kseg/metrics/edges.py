@@ -22,6 +22,8 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_flow
 from scipy.spatial import KDTree
 
+from kseg.optional import import_optional
+
 
 class EdgeScores:
     """Collects matches of edge maps, image by image.
@@ -106,8 +108,7 @@ class EdgeScores:
 
     def _count(self, probability, annotations):
         """Counts, at each threshold, `(matched true, true, matched, predicted)`."""
-        from skimage.morphology import thin
-
+        thin = import_optional("skimage.morphology").thin
         reach = _reach(probability.shape, self.max_distance)
         candidates = np.argwhere(probability >= self.thresholds[0])
         graphs = [_Graph(np.argwhere(a), candidates, reach) for a in annotations]
@@ -172,7 +173,7 @@ def thin_edges(probability: np.ndarray) -> np.ndarray:
     """Suppresses what is not largest across an edge, as `edgesNms` does.
 
     The settings are those of HED's evaluation: the map smoothed a little, an edge's
-    direction from second derivatives of the map smoothed more, neighbours one pixel
+    direction from second derivatives of that map smoothed more, neighbours one pixel
     away along the normal, which suppress it if larger by more than 1 %, and 5 pixels
     at the border faded. Where the mixed derivative is 0 the toolbox takes any line
     for a vertical one; here an exactly horizontal one stays horizontal.
@@ -185,9 +186,10 @@ def thin_edges(probability: np.ndarray) -> np.ndarray:
     """
     probability = np.asarray(probability, np.float64)
     edges = _smooth(probability, 1)
-    rows, columns = np.gradient(_smooth(probability, 4))
-    second_rows = np.gradient(rows, axis=0)
-    mixed, second_columns = np.gradient(columns)
+    smooth = _smooth(edges, 4)
+    rows, columns = _gradient(smooth, 0), _gradient(smooth, 1)
+    second_rows, second_columns = _gradient(rows, 0), _gradient(columns, 1)
+    mixed = _gradient(rows, 1)
     sign = np.where(mixed > 0, -1.0, 1.0)
     angle = np.arctan(second_rows * sign / (second_columns + 1e-5))  # of the normal
     y, x = np.indices(edges.shape)
@@ -207,12 +209,20 @@ def _smooth(array, radius):
     return ndimage.correlate1d(rows, kernel, axis=1, mode="reflect")
 
 
+def _gradient(array, axis):
+    """Returns central differences; 0 along a side of one pixel."""
+    if array.shape[axis] == 1:
+        return np.zeros_like(array)
+    return np.gradient(array, axis=axis)
+
+
 def _border(shape, width):
-    """Returns a map that rises from 0 at the border to 1."""
-    rise = [
-        np.minimum(np.minimum(np.arange(n), np.arange(n)[::-1]) / min(width, n / 2), 1)
-        for n in shape
-    ]
+    """Returns a map that rises from 0 at the border to 1, in `width` pixels at most."""
+    width = min(width, *(n // 2 for n in shape))
+    if width == 0:
+        return np.ones(shape)
+    places = [np.arange(n) for n in shape]
+    rise = [np.minimum(np.minimum(n, n[::-1]) / width, 1) for n in places]
     return np.multiply.outer(*rise)
 
 

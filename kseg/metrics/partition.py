@@ -96,7 +96,7 @@ def adapted_rand_error(truth: np.ndarray, prediction: np.ndarray) -> float:
     """
     prediction = np.asarray(prediction)
     _check(np.asarray(truth), prediction)
-    sizes = region_sizes(truth, prediction.astype(np.int64) + 1)
+    sizes = region_sizes(truth, _numbered(prediction) + 1)
     pixels = sizes.true.sum()
     joint, predicted, true = (pair - pixels for pair in pairs(sizes))
     return float(1 - ratio(np, 2.0 * joint, float(predicted + true)))
@@ -115,9 +115,8 @@ def region_sizes(truth: np.ndarray, prediction: np.ndarray) -> RegionSizes:
     truth, prediction = np.asarray(truth), np.asarray(prediction)
     _check(truth, prediction)
     inside = truth != 0
-    true = truth[inside].astype(np.int64)
-    predicted = prediction[inside].astype(np.int64)
-    border = predicted == 0
+    border = prediction[inside] == 0
+    true, predicted = _numbered(truth[inside]), _numbered(prediction[inside])
     first = predicted.max(initial=0) + 1
     predicted[border] = first + np.arange(border.sum())
     joint = true * (predicted.max(initial=0) + 1) + predicted
@@ -155,6 +154,11 @@ def information_of_sizes(sizes: RegionSizes) -> PartitionScore:
         split=mutual / predicted if predicted else 1.0,
         merge=mutual / true if true else 1.0,
     )
+
+
+def _numbered(ids: np.ndarray) -> np.ndarray:
+    """Returns ids from 0 on without gaps, int64: products of large ids overflow."""
+    return np.unique(ids, return_inverse=True)[1].reshape(ids.shape).astype(np.int64)
 
 
 def _counts(ids: np.ndarray) -> np.ndarray:

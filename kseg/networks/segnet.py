@@ -31,8 +31,8 @@ from kseg.layers import (
 )
 from kseg.registry import register, unknown
 
-# Channels of a decoder's convolutions, as multiples of the encoder's first stage;
-# the last one of all is the classifier.
+# Channels of the decoders' convolutions, as multiples of the encoder's first stage.
+# Behind the last one follows the classifier.
 _DECODERS = {5: (8, 8, 8), 4: (8, 8, 4), 3: (4, 4, 2), 2: (2, 1), 1: (1,)}
 
 
@@ -50,8 +50,8 @@ def segnet(
         num_classes: Number of classes: background counts, void does not.
         weights: `None`, `"imagenet"`, the path of a Keras `.h5` file of VGG16, or
             the path of a `.keras` checkpoint of this network; the head of another
-            class count starts anew and a message says so. The batch norms of the
-            encoder, which VGG16 has not, start anew with the first two.
+            class count starts anew and a message says so. VGG16 has no batch
+            norms: those of the encoder start anew.
         input_shape: Height, width and 3 channels; `None` takes any size.
         filters: Channels of the first stage, 64 in VGG16; the others have
             multiples.
@@ -76,9 +76,10 @@ def segnet(
         x = MaxUnpooling(name=f"upsample{stage}")(
             x, encoder[f"indices{stage}"], encoder[f"conv{stage}"]
         )
-        # Numbered as the encoder's convolutions that they mirror.
-        numbers = range(len(widths) + (stage == 1), stage == 1, -1)
-        for number, width in zip(numbers, widths, strict=True):
+        # Numbered as the encoder's convolutions that they mirror; the classifier is
+        # the mirror of the first.
+        numbers = range(3 if stage >= 3 else 2, 0, -1)
+        for number, width in zip(numbers, widths, strict=False):
             name = f"conv{stage}_{number}_D"
             x = conv_bn_relu(x, filters * width, 3, use_bias=True, name=name)
         x = _dropout(x, dropout, "decoder", stage)
