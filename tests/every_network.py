@@ -11,11 +11,13 @@ from kseg.networks import builder
 
 # Arguments that make a network small; one without an entry is tested as it is.
 SMALL = {
-    "deconvnet": dict(fc_filters=32),
+    "deconvnet": dict(filters=4, fc_filters=16),
     "deeplabv3plus": dict(backbone="mobilenet_v2", filters=16),
     "fcn16s": dict(fc_filters=32, padding="same"),
     "fcn32s": dict(fc_filters=32, padding="same"),
     "fcn8s": dict(fc_filters=32),
+    "segnet": dict(filters=4),
+    "segnet_basic": dict(filters=8),
     "unet": dict(filters=4),
 }
 

@@ -42,7 +42,9 @@ def check_options(
     formats: Sequence[str] = FORMATS,
     output: str = "logits",
     scores: Sequence[str] = (),
-    **others,
+    size: Sequence[int] | None = None,
+    pictures: int = 3,
+    note: str = "",
 ) -> None:
     """Raises if `export` would refuse these, before a model is trained.
 
@@ -50,12 +52,28 @@ def check_options(
         formats: As in `export`.
         output: As in `export`.
         scores: As in `export`.
-        **others: Other arguments of `export`, in which nothing can be wrong.
+        size: As in `export`.
+        pictures: As in `export`.
+        note: As in `export`.
 
     Raises:
-        ValueError: If one is unknown, or `formats` or `scores` is a text.
+        ValueError: If one is unknown or of another type.
     """
     check_formats(formats, output)
+    if size is not None and not (
+        isinstance(size, list | tuple)
+        and len(size) == 2
+        and all(isinstance(side, int) and side > 0 for side in size)
+    ):
+        raise ValueError(
+            f"`export.size` must be a height and a width in pixels. Received: {size!r}."
+        )
+    if not isinstance(pictures, int) or pictures < 0:
+        raise ValueError(
+            f"`export.pictures` must be a number, 0 for none. Received: {pictures!r}."
+        )
+    if not isinstance(note, str):
+        raise ValueError(f"`export.note` must be a text. Received: {note!r}.")
     if isinstance(scores, str):
         raise ValueError(
             f"`scores` must be a list of {list(SCORES)}. Received: the text {scores!r}."

@@ -80,7 +80,8 @@ def fit(
             metrics={"logits": scores} if heads else scores,
             jit_compile=jit_compile(),
         )
-        optimizer.build(trained.trainable_variables)
+        # `compile` wraps the optimizer where losses are scaled, in float16.
+        trained.optimizer.build(trained.trainable_variables)
 
     checkpoints = directory / "run"
     state = read_state(checkpoints) if resume else {}
@@ -128,12 +129,16 @@ def set_num_classes(network: dict, labels: Labels) -> None:
         labels: The classes of the data.
 
     Raises:
-        ValueError: If the network is told another number.
+        ValueError: If the network is told another number, or it takes none, as a
+            detector of edges, and the data has not two classes.
     """
-    if (
-        "num_classes"
-        not in inspect.signature(networks.builder(network["name"])).parameters
-    ):
+    builder = networks.builder(network["name"])
+    if "num_classes" not in inspect.signature(builder).parameters:
+        if labels.num_classes != 2:
+            raise ValueError(
+                f"{network['name']!r} gives one logit and needs data of two classes. "
+                f"Received: {list(labels.names)}."
+            )
         return
     network.setdefault("num_classes", labels.num_classes)
     if network["num_classes"] != labels.num_classes:

@@ -135,18 +135,17 @@ def add_heads(
         names, and the model has the logits alone.
 
     Raises:
-        ValueError: If the network has no such layer, or `weight` is negative.
+        ValueError: If the network has no such layer, a layer of `outputs` does not
+            give logits as the network does, or `weight` is negative.
     """
     if weight < 0:
         raise ValueError(f"`weight` must not be negative. Received: {weight}.")
-    known = [layer.name for layer in model.layers]
-    for name in (*outputs, *([tap] if tap else [])):
-        if name not in known:
-            raise ValueError(unknown(f"layer of {model.name!r}", name, known))
+    if isinstance(outputs, str):
+        raise ValueError(f"`outputs` must be a list. Received: the text {outputs!r}.")
     image, logits = model.inputs[0], model.outputs[0]
     heads = {"logits": logits}
     if tap:
-        x = model.get_layer(tap).output
+        x = _output(model, tap)
         x = conv_bn_relu(x, filters, 3, name="auxiliary_conv")
         x = layers.Dropout(0.1, name="auxiliary_dropout")(x)
         x = layers.Conv2D(
@@ -154,9 +153,30 @@ def add_heads(
         )(x)
         x = ResizeLike(dtype="float32", name="auxiliary")(x, logits)
         heads["auxiliary"] = x
-    heads.update({name: model.get_layer(name).output for name in outputs})
+    for name in outputs:
+        heads[name] = _output(model, name)
+        if heads[name] is logits or heads[name].shape != logits.shape:
+            raise ValueError(
+                "A layer of `outputs` must give logits as the network does, "
+                f"{tuple(logits.shape)}, and not be its last. Received: {name!r}, "
+                f"{tuple(heads[name].shape)}."
+            )
     if len(heads) == 1:
         # A wrapper is compiled, so that the network itself saves without optimizer.
         return keras.Model(image, logits, name=model.name), {}
     factors = dict.fromkeys(heads, weight)
     return keras.Model(image, heads, name=model.name), {**factors, "logits": 1.0}
+
+
+def _output(model: keras.Model, name: str):
+    """Returns the one output of a layer."""
+    known = [layer.name for layer in model.layers]
+    if name not in known:
+        raise ValueError(unknown(f"layer of {model.name!r}", name, known))
+    output = model.get_layer(name).output
+    if isinstance(output, list | tuple):
+        raise ValueError(
+            f"A head needs a layer of one output. Received: {name!r}, which has "
+            f"{len(output)}."
+        )
+    return output

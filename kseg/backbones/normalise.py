@@ -14,6 +14,14 @@ def subtract_mean(image):
 
     Returns:
         Float tensor of the same shape.
+
+    Raises:
+        ValueError: If the image has not three channels.
     """
+    if image.shape[-1] != 3:
+        raise ValueError(
+            "A backbone that subtracts the mean colour of ImageNet needs images of 3 "
+            f"channels. Received: input_shape={tuple(image.shape[1:])}."
+        )
     offset = [-mean for mean in _MEAN]
     return layers.Rescaling(1.0, offset, dtype="float32", name="normalise")(image)

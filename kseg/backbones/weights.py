@@ -102,6 +102,11 @@ def check_weights(weights: str | Path | None, backbone: str | None = None) -> No
     if weights is None:
         return
     if weights == "imagenet":
+        if backbone is None:
+            raise ValueError(
+                "This network has no ImageNet weights. Received: weights='imagenet'. "
+                "Use weights=None, or the path of a .keras checkpoint."
+            )
         if backbone not in IMAGENET:
             raise ValueError(
                 "`weights='imagenet'` needs a backbone with published weights: "

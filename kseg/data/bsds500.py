@@ -22,7 +22,7 @@ import scipy.io
 from scipy import ndimage
 
 from kseg.data.images import read_image
-from kseg.data.sources import pair_files
+from kseg.data.sources import check_pair, pair_files
 from kseg.download import cache_dir, fetch
 from kseg.labels import Labels
 from kseg.optional import import_optional
@@ -107,12 +107,7 @@ class EdgeSource:
             ValueError: If a file is broken, or the two differ in size.
         """
         image, mask = read_image(self.pairs[index][0]), self.mask(index)
-        if image.shape[:2] != mask.shape:
-            raise ValueError(
-                "An image and its edges must have the same height and width. "
-                f"Received: {self.pairs[index][0]} of {image.shape[:2]} and "
-                f"{self.pairs[index][1]} of {mask.shape}."
-            )
+        check_pair(image, mask, *self.pairs[index])
         return image, mask
 
     def mask(self, index: int) -> np.ndarray:

@@ -32,7 +32,7 @@ def fitted(
     """
     step = max(len(source) // most, 1) if most else 1
     for index in range(0, len(source), step):
-        example = fit_inside(Example(*source[index]), size, source.labels.ignore_class)
+        example = fit_inside(_pair(source, index), size, source.labels.ignore_class)
         yield example.image, example.mask
 
 
@@ -55,7 +55,8 @@ class Examples:
         weights: From a mask of the source to the factor of each pixel's loss, float
             `(height, width)`; `None` for examples without weights. What it returns
             is augmented with the mask, and kept for the next time: 4 bytes a pixel,
-            up to 256 MiB in a process (250 masks of 512x512).
+            up to 256 MiB in a process (250 masks of 512x512). Augmentations must not
+            change it in place.
         border: What images that are fitted into the size are filled with, as in
             `kseg.data.fit_inside`; augmentations have their own.
 
@@ -104,7 +105,7 @@ class Examples:
     @property
     def mask_dtype(self) -> str:
         """The integer type of the masks."""
-        return np.min_scalar_type(self.source.labels.ignore_class).name
+        return _mask_dtype(self.source)
 
     def example(self, position: int) -> Example:
         """Returns the example at a position of the stream.
@@ -117,7 +118,8 @@ class Examples:
             weights `mask_size` or `None`.
 
         Raises:
-            ValueError: If an augmentation loses the weights.
+            ValueError: If `weights` returns another shape than the mask's, or an
+                augmentation loses the weights.
         """
         labels = self.source.labels
         count = len(self.source)
@@ -167,15 +169,21 @@ class Examples:
 
     def _read(self, index: int) -> Example:
         """Reads an example of the source and computes its weights."""
-        image, mask = self.source[index]
+        example = _pair(self.source, index)
         if self.weights is None:
-            return Example(image, mask)
+            return example
         weights = self._kept.get(index)
         if weights is None:
-            weights = np.asarray(self.weights(mask), np.float32)
+            weights = np.array(self.weights(example.mask), np.float32)
+            if weights.shape != example.mask.shape:
+                raise ValueError(
+                    "`weights` must return one factor per pixel of the mask. "
+                    f"Received: {weights.shape} for a mask of {example.mask.shape}."
+                )
+            weights.setflags(write=False)
             if sum(kept.nbytes for kept in self._kept.copy().values()) < KEPT_BYTES:
                 self._kept[index] = weights
-        return Example(image, mask, weights)
+        return example._replace(weights=weights)
 
     def _filling(self) -> Example:
         """Returns an example that counts nothing."""
@@ -183,3 +191,14 @@ class Examples:
         mask = np.full(self.size, self.source.labels.ignore_class)
         weights = np.zeros(self.size, np.float32)
         return Example(image, mask, None if self.weights is None else weights)
+
+
+def _mask_dtype(source: Source) -> str:
+    """Returns the least integer type that holds the ids of a source and its void."""
+    return np.min_scalar_type(source.labels.ignore_class).name
+
+
+def _pair(source: Source, index: int) -> Example:
+    """Reads an example, whose mask may be of any integer type."""
+    image, mask = source[index]
+    return Example(image, np.asarray(mask).astype(_mask_dtype(source), copy=False))

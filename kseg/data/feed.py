@@ -1,7 +1,7 @@
 """Feeds: examples as a `tf.data.Dataset`, or as a `keras.utils.PyDataset`."""
 
 import multiprocessing
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent import futures
 
 import keras
@@ -80,12 +80,28 @@ def keras_feed(
         A `keras.utils.PyDataset` of `(images, masks)` or `(images, masks, weights)`
         as `Examples.batch` describes them, in float32, int32 and float32.
     """
-    pool = futures.ThreadPoolExecutor(workers)
+    pool, batch = futures.ThreadPoolExecutor(workers), examples.batch
     if processes:
         # A fork of a process that runs JAX can wait forever.
         context = multiprocessing.get_context("spawn")
-        pool = futures.ProcessPoolExecutor(workers, context)
-    return _PyDataset(examples, start_step, tuple(outputs), pool, max_queue_size)
+        pool = futures.ProcessPoolExecutor(workers, context, _hold, (examples,))
+        batch = _held_batch
+    return _PyDataset(examples, start_step, tuple(outputs), pool, batch, max_queue_size)
+
+
+# The examples of a worker process: it gets them once, and keeps what they keep.
+_held: Examples
+
+
+def _hold(examples: Examples) -> None:
+    """Keeps the examples that this worker makes batches of."""
+    global _held
+    _held = examples
+
+
+def _held_batch(step: int) -> tuple[np.ndarray, ...]:
+    """Returns a batch of the examples that this worker keeps."""
+    return _held.batch(step)
 
 
 def _by_output(targets, outputs: Sequence[str]) -> list:
@@ -108,6 +124,7 @@ class _PyDataset(keras.utils.PyDataset):
         start_step: int,
         outputs: tuple[str, ...],
         pool: futures.Executor,
+        batch: Callable[[int], tuple[np.ndarray, ...]],
         max_queue_size: int,
     ):
         super().__init__()
@@ -115,6 +132,7 @@ class _PyDataset(keras.utils.PyDataset):
         self._start_step = start_step
         self._outputs = outputs
         self._pool = pool
+        self._batch = batch
         self._ahead = max_queue_size
         self._pending: dict[int, futures.Future] = {}
 
@@ -134,7 +152,7 @@ class _PyDataset(keras.utils.PyDataset):
         for each in wanted:
             if each not in self._pending:
                 self._pending[each] = self._pool.submit(
-                    self._examples.batch, self._start_step + each
+                    self._batch, self._start_step + each
                 )
         images, masks, *weights = self._pending.pop(step).result()
         targets = [masks.astype("int32"), *weights]

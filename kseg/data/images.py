@@ -29,11 +29,15 @@ def read_image(path: str | Path) -> np.ndarray:
     Raises:
         ValueError: If the file is not a whole picture.
     """
-    image = _open(path)
-    if image.mode.startswith("I"):
-        grey = np.asarray(image).astype("float32") / 257
-        image = Image.fromarray(grey.round().clip(0, 255).astype("uint8"))
-    return np.asarray(image.convert("RGB"))
+    return np.asarray(eight_bits(_open(path)).convert("RGB"))
+
+
+def eight_bits(image: Image.Image) -> Image.Image:
+    """Scales 16-bit grey to 8 bits, which Pillow would clip, and passes on the rest."""
+    if not image.mode.startswith("I"):
+        return image
+    grey = np.asarray(image).astype("float32") / 257
+    return Image.fromarray(grey.round().clip(0, 255).astype("uint8"))
 
 
 def read_mask(

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from kseg.data.images import SUFFIXES, translate
-from kseg.data.sources import FileSource, pair_files
+from kseg.data.images import SUFFIXES, eight_bits, translate
+from kseg.data.sources import FileSource, check_pair, pair_files
 from kseg.labels import Labels
 
 LABELS = Labels(("membrane", "cell"), ((0, 0, 0), (255, 255, 255)))
@@ -97,12 +97,7 @@ class _Stack:
 
     def __post_init__(self):
         """Checks that images and masks have one size."""
-        if self.images.shape != self.masks.shape:
-            raise ValueError(
-                "The two stacks must have the same height and width. Received: "
-                f"{STACKS[0]} of {self.images.shape[1:]} and {STACKS[1]} of "
-                f"{self.masks.shape[1:]}."
-            )
+        check_pair(self.images[0], self.masks[0], *STACKS)
 
     def __len__(self) -> int:
         return len(self.slices)
@@ -121,13 +116,13 @@ class _Stack:
 
 
 def _pages(path: Path) -> np.ndarray:
-    """Reads all pages of a grey TIFF."""
+    """Reads all pages of a grey TIFF, of 8 or 16 bits, as uint8."""
     try:
         with Image.open(path) as image:
             pages = []
             for page in range(getattr(image, "n_frames", 1)):
                 image.seek(page)
-                pages.append(np.asarray(image.convert("L")))
+                pages.append(np.asarray(eight_bits(image).convert("L")))
         return np.stack(pages)
     except (OSError, SyntaxError, TypeError, ValueError) as error:
         raise ValueError(

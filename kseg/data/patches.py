@@ -10,6 +10,7 @@ import numpy as np
 import tqdm
 
 from kseg.data.sources import Source
+from kseg.data.statistics import pixels_by_image
 
 
 def patches(
@@ -40,7 +41,7 @@ def patches(
         raise ValueError(
             f"`size` and `count` must be 1 or more. Received: {size} and {count}."
         )
-    pixels = _pixels_by_image(source)
+    pixels = pixels_by_image(source)[:, :-1]
     if not pixels.any():
         raise ValueError(
             "The masks must have pixels that are not void. Received: none in "
@@ -67,16 +68,6 @@ def patches(
             ):
                 windows[i] = image[row : row + size, column : column + size]
     return windows, classes.astype(np.min_scalar_type(source.labels.ignore_class))
-
-
-def _pixels_by_image(source: Source) -> np.ndarray:
-    """Counts the pixels of each class, int64 `(images, num_classes)`."""
-    counts = np.zeros((len(source), source.labels.num_classes), np.int64)
-    for index in tqdm.trange(len(source), desc="class frequencies", leave=False):
-        mask = source.mask(index)
-        known = mask[mask != source.labels.ignore_class]
-        counts[index] = np.bincount(known, minlength=source.labels.num_classes)
-    return counts
 
 
 def _draw_classes(

@@ -64,7 +64,7 @@ class FileSource:
         image_path, mask_path = self.pairs[index]
         image = read_image(image_path)
         mask = self.mask(index)
-        _check_pair(image, mask, image_path, mask_path)
+        check_pair(image, mask, image_path, mask_path)
         return image, mask
 
     def mask(self, index: int) -> np.ndarray:
@@ -119,7 +119,7 @@ class TfdsSource:
         image = np.asarray(example[self.image_key])
         if image.shape[-1] == 1:
             image = np.repeat(image, 3, axis=-1)
-        _check_pair(image, ids, f"image {self.name(index)}", "its mask")
+        check_pair(image, ids, f"image {self.name(index)}", "its mask")
         return image, ids.astype(np.min_scalar_type(self.labels.ignore_class))
 
     def mask(self, index: int) -> np.ndarray:
@@ -145,8 +145,18 @@ def check_source(source: Source, what: str) -> None:
         source[index]
 
 
-def _check_pair(image: np.ndarray, mask: np.ndarray, image_name, mask_name) -> None:
-    """Raises if an image and its mask differ in size."""
+def check_pair(image: np.ndarray, mask: np.ndarray, image_name, mask_name) -> None:
+    """Raises if an image and its mask differ in size.
+
+    Args:
+        image: Array `(height, width, ...)`.
+        mask: Array `(height, width)`.
+        image_name: What to call the image in the message.
+        mask_name: What to call the mask.
+
+    Raises:
+        ValueError: If heights or widths differ.
+    """
     if image.shape[:2] != mask.shape:
         raise ValueError(
             "An image and its mask must have the same height and width. Received: "

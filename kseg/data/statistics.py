@@ -18,15 +18,28 @@ def class_frequencies(source: Source) -> np.ndarray:
         int64 array `(2, num_classes)`: the pixels of each class, and all pixels,
         void or not, of the images that hold the class.
     """
-    counts = np.zeros((2, source.labels.num_classes), np.int64)
+    pixels = pixels_by_image(source)
+    classes, sizes = pixels[:, :-1], pixels.sum(axis=1)
+    return np.stack([classes.sum(axis=0), sizes @ (classes > 0)])
+
+
+def pixels_by_image(source: Source) -> np.ndarray:
+    """Counts the pixels of every mask.
+
+    Args:
+        source: Where the masks are; all are read.
+
+    Returns:
+        int64 array `(images, num_classes + 1)`: the pixels of each class and, last,
+        those that are void.
+    """
+    labels = source.labels
+    counts = np.zeros((len(source), labels.num_classes + 1), np.int64)
     for index in tqdm.trange(len(source), desc="class frequencies", leave=False):
         mask = source.mask(index)
-        here = np.bincount(
-            mask[mask != source.labels.ignore_class],
-            minlength=source.labels.num_classes,
-        )
-        counts[0] += here
-        counts[1] += np.where(here > 0, mask.size, 0)
+        known = mask[mask != labels.ignore_class]
+        counts[index, :-1] = np.bincount(known, minlength=labels.num_classes)
+        counts[index, -1] = mask.size - known.size
     return counts
 
 

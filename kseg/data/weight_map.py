@@ -33,7 +33,7 @@ def weight_map(
 
     Args:
         instances: Integer array `(height, width)`: 0 is background, every other value
-            one cell.
+            one cell; none is below 0.
         w0: Weight of the pixels between two cells, on top of the class's.
         sigma: How fast it falls with the distance, in pixels.
         class_weights: w_c of background and of cells.
@@ -50,11 +50,13 @@ def weight_map(
     >>> weight_map(np.array([[1, 0, 2]])).round(2)
     array([[ 1.  , 10.23,  1.  ]], dtype=float32)
     """
+    _check_ids(instances, "instances")
     if len(class_weights) != 2:
         raise ValueError(
             "`class_weights` must be two numbers, of background and of cells. "
             f"Received: {class_weights}."
         )
+    _check_factors(class_weights)
     weights = np.where(instances == 0, *class_weights) + _between(instances, w0, sigma)
     return _finished(weights, ignore)
 
@@ -84,10 +86,12 @@ def mask_weights(
         float32 array `(height, width)`.
 
     Raises:
-        ValueError: If a number is out of range or a class has no weight.
+        ValueError: If a number is out of range, `mask` is no such array, or a class
+            has no weight.
     """
     ignore = mask == ignore_class
     ids = np.where(ignore, background, mask)
+    _check_ids(ids, "mask")
     if class_weights is None:
         class_weights = np.ones(int(ids.max(initial=0)) + 1).tolist()
     elif ids.max(initial=0) >= len(class_weights):
@@ -95,6 +99,7 @@ def mask_weights(
             "`class_weights` must have one number per class. Received: "
             f"{len(class_weights)}, and a mask with class {ids.max()}."
         )
+    _check_factors(class_weights)
     between = _between(instances_of(mask, background, ignore_class), w0, sigma)
     return _finished(np.take(class_weights, ids) + between, ignore)
 
@@ -135,14 +140,15 @@ def separate_touching(instances: np.ndarray, width: int = 1) -> np.ndarray:
     here a cell loses the pixels that have another cell within a square around them.
 
     Args:
-        instances: Integer array `(height, width)`: 0 is background.
-        width: Pixels that each of the two cells loses.
+        instances: Integer array `(height, width)`: 0 is background, no id is below 0.
+        width: Pixels that each of two cells that touch loses.
 
     Returns:
-        A copy whose cells lie `2 * width` pixels apart, or further.
+        A copy in which `2 * width` pixels of background lie between two cells where
+        they touched, and `width` or more anywhere else.
 
     Raises:
-        ValueError: If `width` is below 1.
+        ValueError: If `width` is below 1 or `instances` is no such array.
 
     Example:
     >>> separate_touching(np.array([[1, 1, 1, 2, 2, 2]])).tolist()
@@ -150,6 +156,7 @@ def separate_touching(instances: np.ndarray, width: int = 1) -> np.ndarray:
     """
     if width < 1:
         raise ValueError(f"`width` must be 1 or more. Received: {width}.")
+    _check_ids(instances, "instances")
     square = 2 * width + 1
     largest = ndimage.maximum_filter(instances, square)
     # Background is no neighbour: it passes for the highest id here.
@@ -159,21 +166,36 @@ def separate_touching(instances: np.ndarray, width: int = 1) -> np.ndarray:
     return np.where(alone, instances, 0).astype(instances.dtype)
 
 
+def _check_ids(ids: np.ndarray, name: str) -> None:
+    """Raises if an array is anything but ids, of one pixel or more."""
+    if ids.ndim != 2 or ids.dtype.kind not in "iu" or ids.size == 0:
+        raise ValueError(
+            f"`{name}` must be integers (height, width), of one pixel or more. "
+            f"Received: {ids.dtype} {ids.shape}."
+        )
+    if ids.min() < 0:
+        raise ValueError(f"`{name}` must hold no id below 0. Received: {ids.min()}.")
+
+
+def _check_factors(class_weights: Sequence[float]) -> None:
+    """Raises if a class weighs what no loss can be multiplied by."""
+    if not all(0 <= weight < np.inf for weight in class_weights):
+        raise ValueError(
+            "`class_weights` must be finite and not negative. Received: "
+            f"{class_weights}."
+        )
+
+
 def _between(instances: np.ndarray, w0: float, sigma: float) -> np.ndarray:
     """Returns the second term of equation 2.
 
     A cell is only seen from the box around it that its term can reach, and of all
     the distances of a pixel the two smallest are kept.
     """
-    if sigma <= 0 or w0 < 0:
+    if not (0 < sigma < np.inf and 0 <= w0 < np.inf):
         raise ValueError(
-            "`sigma` must be positive and `w0` not negative. Received: "
+            "`sigma` must be positive and `w0` not negative, both finite. Received: "
             f"sigma={sigma}, w0={w0}."
-        )
-    if instances.ndim != 2 or instances.dtype.kind not in "iu":
-        raise ValueError(
-            "`instances` must be integers (height, width). Received: "
-            f"{instances.dtype} {instances.shape}."
         )
     ids, numbers = np.unique(instances, return_inverse=True)
     numbers = numbers.reshape(instances.shape) + 1

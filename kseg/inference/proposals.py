@@ -24,9 +24,9 @@ _SCALES = (1600, 800, 400, 200, 100)
 # Boxes that share more of their union than this are one.
 _SAME = 0.8
 # The copies of a model that `_of_size` made, by size: each is compiled once.
-_COPIES: weakref.WeakKeyDictionary[
-    keras.Model, dict[tuple[int, int], keras.Model]
-] = weakref.WeakKeyDictionary()
+_COPIES: weakref.WeakKeyDictionary[keras.Model, dict[tuple[int, int], keras.Model]] = (
+    weakref.WeakKeyDictionary()
+)
 
 
 def predict_proposals(

@@ -136,8 +136,7 @@ def windows_to_map(
         )
     if window < 1 or stride < 1:
         raise ValueError(
-            "`window` and `stride` must be 1 or more. Received: "
-            f"{window} and {stride}."
+            f"`window` and `stride` must be 1 or more. Received: {window} and {stride}."
         )
     first = 0 if mirror else window // 2
     result = np.asarray(scores, np.float32)

@@ -4,13 +4,15 @@ Ronneberger et al., "U-Net": the overlap-tile strategy of figure 2, where a tile
 borders are context alone and beyond the image it is mirrored, and the average over
 rotated versions of the image of table 1. https://arxiv.org/abs/1505.04597
 Departures: tiles lie a multiple of the network's stride apart, not side by side, so
-that its poolings fall on the pixels that they fall on in the whole image; and where
-the paper averages over 7 rotations that it does not name, here they are the 8
-symmetries of the square, which need no interpolation.
+that its poolings fall on the pixels that they fall on in the whole image; tiles of
+networks that pad by themselves lie inside the image, whose border they then see as
+they see it in the whole image; and where the paper averages over 7 rotations that it
+does not name, here they are the 8 symmetries of the square, which need no
+interpolation.
 """
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import keras
 import numpy as np
@@ -22,7 +24,7 @@ from kseg.inference.predict import (
     probabilities_of,
     run_model,
 )
-from kseg.layers import ValidSize, crop_centre
+from kseg.layers import ValidSize
 
 # The coarsest stride of a backbone: tiles so far apart have the same grid.
 _STRIDE = 32
@@ -32,25 +34,28 @@ def predict_tiled(
     model: keras.Model,
     image: np.ndarray,
     tile: tuple[int, int] | None = None,
-    margin: int = 64,
+    margin: int = 96,
 ) -> np.ndarray:
     """Returns the probability of every class, computed tile by tile.
 
-    A network of `valid` convolutions gives what it gives for the whole image. One of
-    `same` convolutions does where `margin` covers half of what it sees and is a
-    multiple of its stride; networks that pool over the whole image see the tile
-    instead.
+    It is what the network gives for the whole image: always of `valid` convolutions,
+    and of `same` ones where `margin` covers what a pixel's result depends on at each
+    side, as 96 does for the U-Net of five levels. Networks that pool over the whole
+    image see the tile instead.
 
     Args:
         model: A network of kseg, of any or of a fixed size.
         image: uint8 array `(height, width, 3)`, RGB, of any size.
         tile: Height and width that the network sees at once, a size that it takes;
-            `None` for the network's fixed size.
-        margin: Pixels at every side of a tile that are seen and then thrown away.
-            Networks of `valid` convolutions return less by themselves.
+            `None` for the network's fixed size. Networks of `same` convolutions that
+            take any size see up to 31 pixels less, or all of a smaller image.
+        margin: Pixels that are seen and then thrown away at the sides of a tile that
+            are not the image's, rounded up to a multiple of 32. Networks of `valid`
+            convolutions return less by themselves.
 
     Returns:
-        float32 array `(height, width, num_classes)`, summing to 1.
+        float32 array `(height, width, num_classes)`, summing to 1; two classes where
+        the model gives one logit per pixel.
 
     Raises:
         ValueError: If `image` is not such an array, there is no size of a tile, the
@@ -58,40 +63,53 @@ def predict_tiled(
 
     Example:
     >>> import kseg
-    >>> model = kseg.build("unet", num_classes=2, filters=2, depth=3)
-    >>> predict_tiled(model, np.zeros((50, 90, 3), "uint8"), (64, 64), 16).shape
-    (50, 90, 2)
+    >>> model = kseg.build("unet", num_classes=2, filters=2, depth=2)
+    >>> predict_tiled(model, np.zeros((50, 150, 3), "uint8"), (128, 128), 32).shape
+    (50, 150, 2)
     """
     check_image(image)
     size = _tile_size(model, tile)
-    inner, stride = model.compute_output_shape((None, *size, 3))[1:3], _STRIDE
-    if tuple(inner) == size:
-        inner = (size[0] - 2 * margin, size[1] - 2 * margin)
-    else:
+    inner = model.compute_output_shape((None, *size, 3))[1:3]
+    valid = tuple(inner) != size
+    if valid:
         stride = next((v.step for v in model.layers if isinstance(v, ValidSize)), 1)
-    if min(inner) < stride or margin < 0:
+        beyond, least, between = 0, stride, tuple(inner)
+    else:
+        stride, beyond = _STRIDE, -(-margin // _STRIDE) * _STRIDE
+        # What `_in_phase` may cut off must not be missing.
+        least = 2 * stride - 1 if None in model.input_shape[1:3] else stride
+        between = (size[0] - 2 * beyond, size[1] - 2 * beyond)
+    if min(between) < least or margin < 0:
         raise ValueError(
-            f"A tile must have {stride} pixels or more between its margins, which must "
-            f"not be negative. Received: tile={size}, of which {tuple(inner)} are kept."
+            f"A tile must have {least} pixels or more between its margins, which must "
+            f"not be negative. Received: tile={size}, margin={margin}, of which "
+            f"{between} are kept."
         )
 
-    starts, pads = [], []
-    for have, side, part in zip(image.shape[:2], size, inner, strict=True):
-        step = part // stride * stride
-        last = -(-max(have - part, 0) // step) * step
-        starts.append(range(0, last + 1, step))
-        before = (side - part) // 2
-        pads.append((before, last + side - before - have))
+    pads, sides, spans = [], [], []
+    for axis, have in enumerate(image.shape[:2]):
+        side, given = size[axis], inner[axis]
+        if not valid and model.input_shape[1 + axis] is None:
+            side = given = _in_phase(side, have)
+        spans.append(list(_spans(have, given, beyond, stride)))
+        before = (side - given) // 2
+        pads.append((before, spans[-1][-1][0] + side - before - have))
+        sides.append(side)
     padded = np.pad(image, (*pads, (0, 0)), mode="reflect")
 
-    canvas = [each[-1] + part for each, part in zip(starts, inner, strict=True)]
-    logits = np.empty((*canvas, model.output_shape[-1]), "float32")
-    places = list(itertools.product(*starts))
-    for top, left in tqdm.tqdm(places, desc="tiles", unit="tile", leave=False):
-        seen = padded[top : top + size[0], left : left + size[1]]
-        kept = crop_centre(run_model(model, seen), inner)
-        logits[top : top + inner[0], left : left + inner[1]] = kept
-    return probabilities_of(logits[: image.shape[0], : image.shape[1]])
+    num_classes = max(model.output_shape[-1], 2)  # one logit is two probabilities
+    canvas = np.empty((*image.shape[:2], num_classes), "float32")
+    places = list(itertools.product(*spans))
+    for (top, rows), (left, columns) in tqdm.tqdm(
+        places, desc="tiles", unit="tile", leave=False
+    ):
+        seen = padded[top : top + sides[0], left : left + sides[1]]
+        logits = run_model(model, seen)[
+            rows.start - top : rows.stop - top,
+            columns.start - left : columns.stop - left,
+        ]
+        canvas[rows, columns] = probabilities_of(logits)
+    return canvas
 
 
 def predict_averaged(
@@ -118,12 +136,12 @@ def predict_averaged(
         ValueError: As `predict` does.
     """
     check_image(image)
-    views = []
+    total = 0.0
     for turns, mirrored in itertools.product(range(4), (False, True)):
         view = np.rot90(np.fliplr(image) if mirrored else image, turns)
         scores = np.rot90(predict(model, np.ascontiguousarray(view)), -turns)
-        views.append(np.fliplr(scores) if mirrored else scores)
-    return np.mean(views, axis=0, dtype="float32")
+        total = total + (np.fliplr(scores) if mirrored else scores)
+    return (total / 8).astype("float32")
 
 
 def _tile_size(model: keras.Model, tile: tuple[int, int] | None) -> tuple[int, int]:
@@ -141,3 +159,31 @@ def _tile_size(model: keras.Model, tile: tuple[int, int] | None) -> tuple[int, i
         )
     height, width = tile or fixed
     return int(height), int(width)
+
+
+def _in_phase(side: int, have: int) -> int:
+    """Returns a side up to `side` that lies flush with the end of the image.
+
+    It leaves the rest that the image leaves when it is divided by the stride, so that
+    every layer pads the tile as it pads the image.
+    """
+    return have if have <= side else side - (side - have) % _STRIDE
+
+
+def _spans(
+    have: int, given: int, margin: int, stride: int
+) -> Iterator[tuple[int, slice]]:
+    """Yields where tiles start in the image, and the pixels that each is kept of.
+
+    Args:
+        have: Height or width of the image.
+        given: Height or width of what the network returns of a tile.
+        margin: Pixels of it that are thrown away within the image.
+        stride: What the starts are multiples of.
+    """
+    step = max(given - 2 * margin, stride) // stride * stride
+    last = -(-max(have - given, 0) // stride) * stride
+    for start in (*range(0, last, step), last):
+        first = start + margin if start > 0 else 0
+        stop = start + given - margin if start < last else have
+        yield start, slice(first, stop)

@@ -39,12 +39,18 @@ class LearningRateMultipliers:
         **kwargs: Of the optimizer.
 
     Raises:
-        ValueError: If a factor is negative or not finite; and, once the optimizer
+        ValueError: If `multipliers` is no dictionary, or a factor is negative or not
+            finite; and, once the optimizer
             knows its variables, if a pattern decides on none.
     """
 
     def __init__(self, *args, multipliers: Mapping[str, float] | None = None, **kwargs):
         """Checks and stores the multipliers."""
+        if multipliers is not None and not isinstance(multipliers, Mapping):
+            raise ValueError(
+                "`multipliers` must be a dictionary from pattern to factor. Received: "
+                f"{multipliers!r}."
+            )
         multipliers = {k: float(v) for k, v in (multipliers or {}).items()}
         super().__init__(*args, **kwargs)
         for pattern, factor in multipliers.items():

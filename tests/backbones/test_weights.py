@@ -206,7 +206,7 @@ def test_a_checkpoint_of_another_width_is_refused(tmp_path, num_classes):
     ("weights", "backbone", "error", "message"),
     [
         ("imagenet", "xception65", ValueError, "'resnet50'.*backbone='xception65'"),
-        ("imagenet", None, ValueError, "backbone=None"),
+        ("imagenet", None, ValueError, "has no ImageNet weights"),
         ("image_net", "resnet50", ValueError, "Received: 'image_net'"),
         ("weights.txt", "resnet50", ValueError, "Received: 'weights.txt'"),
         ("absent.h5", "resnet50", FileNotFoundError, "must exist.*absent.h5"),

@@ -1,4 +1,6 @@
 import shutil
+import sys
+import sys
 import tarfile
 
 import numpy as np
@@ -108,6 +110,14 @@ def test_people_made_up_from_a_mean_agree_where_all_do(tmp_path):
     assert upper[:, 10].all() and upper.sum() == 5 * 44
     assert (lower[:2].any(1)).all() and not lower[2:].any()
     assert people[:2].sum((1, 2)).max() <= 110
+
+
+def test_a_missing_package_is_named(tmp_path, monkeypatch):
+    picture(tmp_path / "val" / "edges" / "a.png", np.zeros((9, 9)))
+    picture(tmp_path / "val" / "images" / "a.jpg", np.zeros((9, 9, 3)))
+    monkeypatch.setitem(sys.modules, "skimage.morphology", None)
+    with pytest.raises(ImportError, match=r"pip install \"kseg\[image\]\""):
+        bsds500("val", tmp_path).annotations(0)
 
 
 def test_the_real_files(reference, tmp_path):

@@ -170,6 +170,31 @@ def test_shapes_and_dtypes(textured, training, ignore_class):
     assert examples.example(0)[0].flags.c_contiguous
 
 
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("dtype", [np.int64, np.uint32, bool])
+def test_masks_of_a_source_may_be_any_integers(textured, training, dtype):
+    if dtype is bool:
+        textured.pairs = [(i, m % 2) for i, m in textured.pairs]
+    wide = ArraySource(
+        [(i, m.astype(dtype)) for i, m in textured.pairs], textured.labels
+    )
+    augment = [RandomScaleCrop(SIZE)] if training else None
+    ours, theirs = (Examples(s, SIZE, 2, augment) for s in (wide, textured))
+    for position in range(10):
+        assert same(ours.example(position)[:2], theirs.example(position)[:2])
+    for one, two in zip(fitted(wide, SIZE), fitted(textured, SIZE), strict=True):
+        assert same(one, two)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_void_that_masks_of_8_bits_cannot_hold_is_kept(training):
+    source = numbered(1, size=(4, 10))
+    source.labels = Labels.numbered(20, ignore_class=65535)
+    augment = [RandomScaleCrop((8, 30), (1, 1), ignore_class=65535)]
+    fed = Examples(source, (8, 30), 1, augment if training else None)
+    assert np.unique(fed.example(0).mask).tolist() == [0, 65535]
+
+
 @pytest.mark.parametrize("mask_size", [(8, 10), (4, 6), (3, 7), (1, 1), (8, 2)])
 @pytest.mark.parametrize("training", [True, False])
 def test_a_smaller_mask_is_the_centre(textured, mask_size, training):
@@ -235,6 +260,38 @@ def test_weights_are_kept_up_to_a_limit_and_then_computed_anew(monkeypatch):
     for step in range(3):
         fed.batch(step)
     assert weights.calls == 5 + 3 + 3
+
+
+def test_an_augmentation_cannot_change_the_weights_that_are_kept():
+    def double(example, rng):
+        np.multiply(example.weights, 2, out=example.weights)
+        return example
+
+    fed = Examples(numbered(3), SIZE, 1, [double], weights=Weights())
+    with pytest.raises(ValueError, match="read-only"):
+        fed.example(0)
+    fed.augment = STILL
+    fresh = Examples(numbered(3), SIZE, 1, STILL, weights=Weights())
+    assert same(fed.example(0), fresh.example(0))
+
+
+def test_what_the_weights_function_returned_stays_its_own():
+    own = np.ones(SIZE, np.float32)
+    fed = Examples(numbered(3), SIZE, 1, STILL, weights=lambda mask: own)
+    before = fed.example(0).weights
+    own += 1  # it may fill the same array each time
+    assert own.max() == 2
+    np.testing.assert_array_equal(fed.example(3).weights, before)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_weights_of_another_shape_are_an_error(training):
+    augment = STILL if training else None
+    fed = Examples(numbered(3), SIZE, 1, augment, weights=lambda mask: mask[1:])
+    with pytest.raises(
+        ValueError, match=r"Received: \(7, 10\) for a mask of \(8, 10\)"
+    ):
+        fed.example(0)
 
 
 def test_a_worker_does_not_get_the_weights_that_are_kept():

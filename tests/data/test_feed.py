@@ -328,6 +328,40 @@ def test_processes_make_the_examples_that_threads_make():
             np.testing.assert_array_equal(ours, theirs)
 
 
+class Logged:
+    """Weights that write down how often they are computed, in any process."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __call__(self, mask):
+        with self.path.open("a") as file:
+            file.write("computed\n")
+        return np.sqrt(mask)
+
+
+class Sent(ArraySource):
+    """A source that counts how often it is sent to another process."""
+
+    times = 0
+
+    def __getstate__(self):
+        Sent.times += 1
+        return self.__dict__
+
+
+def test_a_process_gets_the_examples_once_and_keeps_their_weights(tmp_path):
+    Sent.times = 0
+    source = Sent(numbered(2).pairs, Labels.numbered(20))
+    log = tmp_path / "weights.log"
+    examples = Examples(source, SIZE, 2, STILL, weights=Logged(log))
+    feed = keras_feed(examples, workers=1, processes=True, max_queue_size=1)
+    for step in range(5):
+        feed[step]
+    assert Sent.times == 1
+    assert log.read_text().count("computed") == 2
+
+
 def test_every_head_gets_the_masks():
     examples = Examples(numbered(4), SIZE, 2, STILL)
     heads = ("logits", "auxiliary")

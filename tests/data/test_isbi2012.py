@@ -84,6 +84,18 @@ def test_the_splits_are_the_first_24_and_the_last_6(tmp_path, write):
             assert mask.dtype == np.uint8
 
 
+@pytest.mark.parametrize("write", [write_folder, write_stacks])
+def test_16_bits_are_scaled_to_8(tmp_path, write):
+    images, masks = slices()
+    wide = [257 * image.astype(np.uint16) + 100 for image in images]
+    path = write(tmp_path, wide, masks)
+    source = isbi2012("val", path)
+    for index in range(6):
+        image, mask = source[index]
+        assert image.dtype == np.uint8 and (image == 24 + index).all()
+        np.testing.assert_array_equal(mask, masks[24 + index] // 255)
+
+
 def test_a_folder_may_be_named_in_the_singular(tmp_path):
     path = write_folder(tmp_path, *slices(), ("image", "label"))
     assert [isbi2012("val", path).name(i) for i in (0, 5)] == ["24", "29"]

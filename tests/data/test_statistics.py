@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from array_source import ArraySource
 
-from kseg.data.statistics import class_frequencies, class_weights
+from kseg.data.statistics import class_frequencies, class_weights, pixels_by_image
 from kseg.labels import Labels
 
 
@@ -22,6 +22,12 @@ def test_pixels_of_a_class_and_of_the_images_that_hold_it(source):
     assert pixels.tolist() == [9, 3, 0, 2]
     assert of.tolist() == [8 + 4 + 6, 8, 0, 6]
     assert source.reads == 0  # no image was read
+
+
+def test_pixels_of_every_image_and_its_void_last(source):
+    pixels = pixels_by_image(source)
+    assert pixels.tolist() == [[5, 3, 0, 0, 0], [1, 0, 0, 0, 3], [3, 0, 0, 2, 1]]
+    assert pixels.dtype == np.int64 and source.reads == 0
 
 
 def test_median_frequency_weights(source):

@@ -51,7 +51,7 @@ def test_few_cells_far_apart_are_right_too():
 
 
 def test_a_gap_of_one_pixel_has_the_peak():
-    weights = weight_map(np.array([[7, 0, -2, 0, 7]]))
+    weights = weight_map(np.array([[7, 0, 2, 0, 7]]))
     # Both cells are 1 away: 10 exp(-4 / 50).
     peak = 1 + 10 * np.exp(-4 / 50)
     np.testing.assert_allclose(weights, [[1, peak, 1, peak, 1]], rtol=1e-6)
@@ -89,18 +89,44 @@ def test_the_class_weight_is_added_and_void_weighs_nothing():
     [
         ({"sigma": 0}, "`sigma` must be positive and `w0` not negative"),
         ({"w0": -1}, "Received: sigma=5.0, w0=-1"),
-        ({"class_weights": (1,)}, "two numbers, of background and of cells"),
+        ({"w0": np.inf}, "both finite. Received: sigma=5.0, w0=inf"),
+        ({"w0": np.nan}, "Received: sigma=5.0, w0=nan"),
+        ({"sigma": np.inf}, "Received: sigma=inf"),
+        ({"class_weights": (1, -1)}, r"not negative. Received: \(1, -1\)"),
+        ({"class_weights": (np.nan, 1)}, "`class_weights` must be finite"),
+        ({"class_weights": (np.inf, 1)}, "`class_weights` must be finite"),
     ],
 )
-def test_wrong_numbers_are_an_error(options, message):
+@pytest.mark.parametrize("function", [weight_map, mask_weights])
+def test_wrong_numbers_are_an_error(function, options, message):
     with pytest.raises(ValueError, match=message):
-        weight_map(np.zeros((3, 3), int), **options)
+        function(np.zeros((3, 3), int), **options)
 
 
-@pytest.mark.parametrize("instances", [np.zeros((3, 3)), np.zeros((3, 3, 1), int)])
-def test_anything_but_ids_is_an_error(instances):
-    with pytest.raises(ValueError, match=r"integers \(height, width\). Received: "):
-        weight_map(instances)
+def test_background_and_cells_have_a_weight_each():
+    with pytest.raises(ValueError, match="two numbers, of background and of cells"):
+        weight_map(np.zeros((3, 3), int), class_weights=(1,))
+
+
+@pytest.mark.parametrize(
+    "ids", [np.zeros((3, 3)), np.zeros((3, 3, 1), int), np.zeros((0, 4), int)]
+)
+@pytest.mark.parametrize("function", [weight_map, mask_weights, separate_touching])
+def test_anything_but_ids_is_an_error(function, ids):
+    with pytest.raises(ValueError, match=r"integers \(height, width\), .*Received: "):
+        function(ids)
+
+
+@pytest.mark.parametrize("function", [weight_map, mask_weights, separate_touching])
+def test_an_id_below_0_is_an_error(function):
+    with pytest.raises(ValueError, match="no id below 0. Received: -2"):
+        function(np.array([[7, 0, -2, -1]]))
+
+
+def test_void_may_be_below_0():
+    mask = np.array([[1, 0, 1, -1]])
+    expected = mask_weights(np.array([[1, 0, 1, 255]]))
+    np.testing.assert_array_equal(mask_weights(mask, ignore_class=-1), expected)
 
 
 # Masks of classes
@@ -175,6 +201,16 @@ def test_cells_with_background_between_them_stay(dtype):
     apart = separate_touching(instances)
     np.testing.assert_array_equal(apart, instances)
     assert apart.dtype == dtype
+
+
+def test_cells_that_were_close_keep_a_gap_of_the_width():
+    # They touch in the first row, are one pixel apart in the next, then two.
+    instances = np.ones((12, 12), int)
+    instances[:4, 6:], instances[4:8, 7:], instances[8:, 8:] = 2, 2, 2
+    instances[4:8, 6] = 0
+    instances[8:, 6:8] = 0
+    gaps = (separate_touching(instances, 2) == 0).sum(axis=1)
+    assert gaps[[0, 6, 11]].tolist() == [4, 3, 2]
 
 
 def test_a_gap_of_nothing_is_an_error():

@@ -1,6 +1,6 @@
 """Segmentation by colour."""
 
-import builtins
+import sys
 
 import numpy as np
 import pytest
@@ -105,14 +105,22 @@ def test_what_is_refused():
         clusters_to_classes(ids, np.full_like(ids, 255), Labels.numbered(2))
 
 
-def test_a_missing_package_is_named(monkeypatch):
-    real = builtins.__import__
-
-    def without(name, *arguments, **options):
-        if name.startswith("sklearn"):
-            raise ImportError("No module named 'sklearn'")
-        return real(name, *arguments, **options)
-
-    monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(ImportError, match=r"pip install \"kseg\[image\]\""):
+@pytest.mark.parametrize("module", ["skimage.color", "sklearn.cluster"])
+def test_a_missing_package_is_named(monkeypatch, module):
+    monkeypatch.setitem(sys.modules, module, None)
+    message = rf"needs `{module}`.*pip install \"kseg\[image\]\""
+    with pytest.raises(ImportError, match=message):
         color_clusters(planted()[1])
+
+
+@pytest.mark.parametrize(
+    ("ids", "mask", "received"),
+    [
+        ([[0, -1]], [[0, 1]], "ids from -1 on, and classes 0 to 1"),
+        ([[0, 1]], [[0, 2]], "ids from 0 on, and classes 0 to 2"),
+        ([[0, 1]], [[-1, 1]], "ids from 0 on, and classes -1 to 1"),
+    ],
+)
+def test_what_is_no_cluster_or_no_class_is_refused(ids, mask, received):
+    with pytest.raises(ValueError, match=rf"0 to 1, or 255. Received: {received}"):
+        clusters_to_classes(np.array(ids), np.array(mask), Labels.numbered(2))

@@ -123,3 +123,22 @@ def test_there_must_be_images_of_two_classes(model):
 def test_there_must_be_probabilities_of_two_classes():
     with pytest.raises(ValueError, match="Received: 3 classes"):
         evaluate_edges(None, Photos(), predict=lambda image: image / 255)
+
+
+def test_what_is_found_in_void_counts_nothing(model):
+    """A second line lies in void; where it is background it is wrong."""
+
+    class Doubled(Photos):
+        void = 255
+
+        def __getitem__(self, index):
+            image, mask = super().__getitem__(index)
+            image[50, 20:60] = 200
+            mask[46:] = self.void
+            return image, mask
+
+    in_void = evaluate_edges(model, Doubled(), 3, 0.02)
+    assert in_void["precision"][0] > 0.95 and in_void["recall"][0] > 0.95
+    assert in_void["precision"] == evaluate_edges(model, Photos(), 3, 0.02)["precision"]
+    Doubled.void = 0
+    assert evaluate_edges(model, Doubled(), 3, 0.02)["precision"][0] < 0.6

@@ -1,5 +1,9 @@
 """Prediction by windows, and where these windows come from."""
 
+import gc
+import sys
+import weakref
+
 import keras
 import numpy as np
 import pytest
@@ -174,3 +178,38 @@ def test_wrong_combinations_and_numbers_are_refused():
         combine_scores(scores, np.zeros((2, 2, 4), np.float32))
     with pytest.raises(ValueError, match="`most` must be 1 or more. Received: 0"):
         proposal_boxes(picture(), most=0)
+
+
+class Counting(keras.layers.Layer):
+    """Counts how often Python runs it, which compiled code does not."""
+
+    calls = 0
+
+    def call(self, x):
+        self.calls += 1
+        return x
+
+
+def test_a_second_image_compiles_nothing_and_a_model_that_is_gone_is_gone():
+    image = keras.Input((None, None, 3))
+    counting = Counting()
+    model = keras.Model(image, counting(image))
+    boxes = [(0, 0, 40, 30)]
+    first = proposal_scores(model, halves(), boxes, size=(8, 8))
+    calls = counting.calls
+    again = proposal_scores(model, halves(), boxes, size=(8, 8))
+    assert counting.calls == calls
+    np.testing.assert_array_equal(again, first)
+    other = proposal_scores(model, halves(), boxes, size=(16, 12))
+    assert counting.calls > calls
+    np.testing.assert_allclose(other, first, atol=1e-4)  # red at any size
+    assert model.input_shape == (None, None, None, 3)
+    model = weakref.ref(model)
+    gc.collect()
+    assert model() is None
+
+
+def test_a_missing_package_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "skimage.segmentation", None)
+    with pytest.raises(ImportError, match=r"pip install \"kseg\[image\]\""):
+        proposal_boxes(picture())

@@ -114,3 +114,27 @@ def test_it_runs_the_network_at_every_shift_once(networks):
 def test_another_stride_is_refused(networks, stride):
     with pytest.raises(ValueError, match=f"4 cells more. Received: stride={stride}"):
         shift_and_stitch(networks[0], noise(17, 21, 3), stride)
+
+
+@pytest.mark.parametrize("size", [(1, 2), (9, 30), (70, 5)])
+def test_an_image_may_be_smaller_than_the_receptive_field(size):
+    """Without padding a network has no map of what is smaller than it sees."""
+    image = noise(*size, 2)
+    valid = keras.Sequential(
+        [
+            keras.Input((None, None, 2)),
+            layers.AveragePooling2D(2),
+            layers.DepthwiseConv2D(20, depthwise_initializer="ones"),
+        ]
+    )  # a field of 40 pixels, which begins at the first
+    result = shift_and_stitch(valid, image, stride=2, offset=20)
+    padded = np.pad(image, ((20, 20), (20, 20), (0, 0)))
+    expected = mean_of_windows(40, 1, 0)(padded[np.newaxis])[0] * 400
+    np.testing.assert_allclose(result, expected[: size[0], : size[1]], atol=1e-3)
+
+
+@pytest.mark.parametrize(("stride", "batch_size"), [(0, 16), (-1, 16), (4, 0)])
+def test_numbers_below_one_are_refused(stride, batch_size):
+    message = f"1 or more. Received: {stride} and {batch_size}"
+    with pytest.raises(ValueError, match=message):
+        shift_and_stitch(lambda x: x, noise(9, 9, 1), stride, batch_size=batch_size)

@@ -126,3 +126,7 @@ def test_what_is_refused():
         slide_classifier(means(3), image, 3, 0)
     with pytest.raises(ValueError, match="'bilinear' or 'nearest'"):
         windows_to_map(np.zeros((2, 2, 1)), (4, 4), 3, 2, method="cubic")
+    with pytest.raises(ValueError, match="1 or more. Received: 3 and 0"):
+        windows_to_map(np.zeros((2, 2, 1)), (4, 4), window=3, stride=0)
+    with pytest.raises(ValueError, match="1 or more. Received: 0 and 2"):
+        windows_to_map(np.zeros((2, 2, 1)), (4, 4), window=0, stride=2)

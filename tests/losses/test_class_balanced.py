@@ -15,20 +15,25 @@ def draw(seed=0, batch=4, size=(6, 5), void=0.2):
     return labels, rng.normal(0, 3, (batch, *size, 1)).astype("float32")
 
 
-def by_hand(labels, logits, pixels="sum"):
+def by_hand(labels, logits, pixels="sum", factors=None):
     """Equation 2, pixel by pixel, in float64."""
     losses = []
-    for mask, scores in zip(labels, logits.astype("float64"), strict=True):
+    factors = np.ones(labels.shape) if factors is None else factors
+    for mask, scores, image in zip(
+        labels, logits.astype("float64"), factors, strict=True
+    ):
         positives = int((mask == 1).sum())
         negatives = int((mask == 0).sum())
         beta = negatives / max(positives + negatives, 1)
         total = 0.0
-        for label, score in zip(mask.ravel(), scores.ravel(), strict=True):
+        for label, score, factor in zip(
+            mask.ravel(), scores.ravel(), image.ravel(), strict=True
+        ):
             probability = 1 / (1 + math.exp(-score))
             if label == 1:
-                total -= beta * math.log(probability)
+                total -= factor * beta * math.log(probability)
             elif label == 0:
-                total -= (1 - beta) * math.log(1 - probability)
+                total -= factor * (1 - beta) * math.log(1 - probability)
         if pixels == "mean":
             total /= max(positives + negatives, 1)
         losses.append(total)
@@ -163,3 +168,35 @@ def test_there_is_one_logit_per_pixel():
     labels, logits = draw()
     with pytest.raises(ValueError, match=r"one logit per pixel.*\(4, 6, 5, 2\)"):
         ClassBalancedCrossEntropy()(labels, np.repeat(logits, 2, -1))
+
+
+@pytest.mark.parametrize("pixels", ["sum", "mean"])
+def test_weights_of_pixels_multiply_their_losses(pixels):
+    labels, logits = draw()
+    factors = np.random.default_rng(7).uniform(0, 10, labels.shape).astype("float32")
+    expected = by_hand(labels, logits, pixels, factors)
+    each = ClassBalancedCrossEntropy(pixels=pixels, reduction=None)
+    np.testing.assert_allclose(each(labels, logits, factors), expected, rtol=1e-5)
+    loss = ClassBalancedCrossEntropy(pixels=pixels)
+    for sample_weight in (factors, factors[..., np.newaxis], tf.constant(factors)):
+        value = loss(labels[..., np.newaxis], logits, sample_weight)
+        np.testing.assert_allclose(value, expected.mean(), rtol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(4,), (4, 1)])
+def test_a_weight_per_image_is_as_in_keras(shape):
+    labels, logits = draw()
+    factors = np.array([0.5, 2.0, 0.0, 3.0]).reshape(shape)
+    expected = (by_hand(labels, logits) * factors.ravel()).mean()
+    value = ClassBalancedCrossEntropy(pixels="sum")(labels, logits, factors)
+    np.testing.assert_allclose(value, expected, rtol=1e-5)
+
+
+def test_a_compiled_model_takes_the_weights_of_pixels():
+    labels, logits = draw()
+    factors = np.random.default_rng(7).uniform(0, 10, labels.shape).astype("float32")
+    model = keras.Sequential([keras.Input((6, 5, 1)), keras.layers.Rescaling(1.0)])
+    model.compile("sgd", ClassBalancedCrossEntropy(pixels="sum"))
+    value = model.evaluate(logits, labels, sample_weight=factors, verbose=0)
+    expected = by_hand(labels, logits, factors=factors).mean()
+    np.testing.assert_allclose(value, expected, rtol=1e-5)

@@ -1,5 +1,6 @@
 import itertools
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -231,6 +232,95 @@ def test_two_ridges_stay_apart():
         np.exp(-(((x - 20) / 2) ** 2)) + 0.5 * np.exp(-(((x - 40) / 2) ** 2))
     )
     assert np.flatnonzero(thinned[30]).tolist() == [20, 40]
+
+
+def uneven(size=(45, 58)):
+    """Ridges of many directions and heights, some noise, exact zeros."""
+    rng = np.random.default_rng(0)
+    noise = ndimage.gaussian_filter(rng.normal(size=size), 2.5)
+    ridges = np.exp(-((noise / noise.std() / 0.4) ** 2)) * rng.uniform(0.7, 1, size)
+    return np.where(ridges < 0.05, 0, ridges)
+
+
+def triangle(array, radius):
+    """`convTri`: a sum over mirrored neighbours, pixel by pixel."""
+    padded = np.pad(array, radius, mode="symmetric")
+    result = np.zeros_like(array)
+    for y, x in np.ndindex(array.shape):
+        for down in range(2 * radius + 1):
+            for right in range(2 * radius + 1):
+                factor = radius + 1 - abs(down - radius)
+                factor *= radius + 1 - abs(right - radius)
+                result[y, x] += factor * padded[y + down, x + right]
+    return result / (radius + 1) ** 4
+
+
+def gradient2(array):
+    """`gradient2`: along x and along y."""
+    height, width = array.shape
+    along_x, along_y = np.zeros_like(array), np.zeros_like(array)
+    for y, x in np.ndindex(array.shape):
+        left, right = max(x - 1, 0), min(x + 1, width - 1)
+        up, down = max(y - 1, 0), min(y + 1, height - 1)
+        along_x[y, x] = (array[y, right] - array[y, left]) / max(right - left, 1)
+        along_y[y, x] = (array[down, x] - array[up, x]) / max(down - up, 1)
+    return along_x, along_y
+
+
+def between(array, y, x):
+    """`interp` of edgesNmsMex.cpp."""
+    height, width = array.shape
+    y, x = min(max(y, 0), height - 1.001), min(max(x, 0), width - 1.001)
+    top, left = int(y), int(x)
+    y, x = y - top, x - left
+    upper = (1 - x) * array[top, left] + x * array[top, left + 1]
+    lower = (1 - x) * array[top + 1, left] + x * array[top + 1, left + 1]
+    return (1 - y) * upper + y * lower
+
+
+def edges_nms(probability):
+    """`edgesDetect.m` and edgesNmsMex.cpp, line by line."""
+    smoothed = triangle(probability, 1)
+    along_x, along_y = gradient2(triangle(smoothed, 4))
+    xx, _ = gradient2(along_x)
+    xy, yy = gradient2(along_y)
+    result = smoothed.copy()
+    height, width = probability.shape
+    for y, x in np.ndindex(probability.shape):
+        sign = np.sign(-xy[y, x])
+        angle = math.atan(yy[y, x] * sign / (xx[y, x] + 1e-5)) % math.pi
+        for side in (-1, 1):
+            place = y + side * math.sin(angle), x + side * math.cos(angle)
+            if 1.01 * smoothed[y, x] < between(smoothed, *place):
+                result[y, x] = 0
+    border = min(5, width // 2, height // 2)
+    for k in range(border):
+        for line in (np.s_[k], np.s_[-1 - k], np.s_[:, k], np.s_[:, -1 - k]):
+            result[line] *= k / border
+    return result
+
+
+@pytest.mark.parametrize("size", [(45, 58), (8, 30)])
+def test_thinning_is_that_of_the_toolbox(size):
+    probability = uneven(size)
+    expected = edges_nms(probability)
+    assert 0.1 < (expected > 0).mean() < 0.5
+    np.testing.assert_allclose(thin_edges(probability), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("size", [(1, 30), (30, 1), (1, 1)])
+def test_a_side_may_be_one_pixel(size):
+    probability = np.zeros(size)
+    probability.flat[len(probability.flat) // 2] = 0.8
+    thinned = thin_edges(probability)
+    assert thinned.shape == size
+    assert np.flatnonzero(thinned).tolist() == [len(probability.flat) // 2]
+
+
+def test_a_missing_package_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "skimage.morphology", None)
+    with pytest.raises(ImportError, match=r"pip install \"kseg\[image\]\""):
+        EdgeScores(3).update(0.9 * line(30), line(30)[np.newaxis])
 
 
 @pytest.mark.parametrize(

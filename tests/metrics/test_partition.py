@@ -128,3 +128,21 @@ def test_what_is_refused(score):
         score(ids, ids * 0.5)
     with pytest.raises(ValueError, match="`truth`.*minimum -1"):
         score(-ids, ids)
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint64])
+@pytest.mark.parametrize(
+    "score",
+    [metrics.rand_scores, metrics.information_scores, metrics.adapted_rand_error],
+)
+def test_only_which_ids_are_equal_counts_however_large(score, dtype):
+    """Multiples of 2**60 would be one region where products of ids overflow."""
+    truth, prediction = maps(3)
+    large = np.array([0, *(k << 60 for k in range(1, 8))], dtype=np.uint64)
+    if dtype == np.uint64:
+        large[1:] += np.uint64(2**63)  # more than int64 holds
+    assert len(np.unique(large)) == 8
+    large = large.astype(dtype)
+    expected = score(truth, prediction)
+    np.testing.assert_array_equal(score(large[truth], large[prediction]), expected)
+    np.testing.assert_array_equal(score(truth, large[prediction]), expected)

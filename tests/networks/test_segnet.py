@@ -280,7 +280,7 @@ def test_litert_files_unpool_as_keras_does(name, tmp_path):
         ("segnet", dict(num_classes=1), "2 or more. Received: 1"),
         ("segnet_basic", dict(num_classes=1), "2 or more. Received: 1"),
         ("segnet_basic", dict(decoder="fcn_basic"), "'fcn_no_addition'.*mean 'fcn"),
-        ("segnet_basic", dict(weights="imagenet"), "backbone=None"),
+        ("segnet_basic", dict(weights="imagenet"), "has no ImageNet weights"),
     ],
 )
 def test_wrong_arguments_are_refused(name, argument, message):

@@ -121,7 +121,7 @@ def test_maps_across_lie_on_the_pixels_they_came_from():
         (dict(num_classes=1), "`num_classes` must be 2 or more. Received: 1"),
         (dict(depth=1), "`depth` must be 2 or more. Received: 1"),
         (dict(padding="full"), "'same' or 'valid'. Received: 'full'"),
-        (dict(weights="imagenet"), "backbone=None"),
+        (dict(weights="imagenet"), "has no ImageNet weights"),
     ],
 )
 def test_wrong_arguments_are_refused(argument, message):

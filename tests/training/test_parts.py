@@ -85,14 +85,26 @@ def test_an_auxiliary_head_shares_the_network():
 
 
 def test_layers_of_the_network_are_heads():
-    model = kseg.build("unet", num_classes=3, filters=2, depth=2)
-    both, factors = parts.add_heads(model, outputs=["decoder1_relu2"], weight=0.5)
-    assert factors == {"logits": 1.0, "decoder1_relu2": 0.5}
+    model = kseg.build("hed", padding="same")
+    both, factors = parts.add_heads(model, outputs=["side2", "side5"], weight=0.5)
+    assert factors == {"logits": 1.0, "side2": 0.5, "side5": 0.5}
     image = np.random.default_rng(0).uniform(0, 255, (1, 17, 23, 3)).astype("float32")
     np.testing.assert_array_equal(both(image)["logits"], model(image))
-    assert both(image)["decoder1_relu2"].shape == (1, 17, 23, 2)
-    with pytest.raises(ValueError, match="Did you mean 'decoder1_relu2'"):
-        parts.add_heads(model, outputs=["decoder1_relu3"])
+    assert both(image)["side5"].shape == (1, 17, 23, 1)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "message"),
+    [
+        (["side_5"], "Did you mean 'side5'"),
+        ("side1", "must be a list"),
+        (["block1_conv1"], "must give logits.*64"),
+        (["fuse"], "not be its last"),
+    ],
+)
+def test_what_is_no_logits_is_no_head(outputs, message):
+    with pytest.raises(ValueError, match=message):
+        parts.add_heads(kseg.build("hed", padding="same"), outputs=outputs)
 
 
 def test_without_heads_only_a_wrapper_is_compiled():

@@ -136,6 +136,11 @@ def test_a_network_trained_in_half_precision_is_shipped_in_full(config, tmp_path
         ("export.scores=['edges']", "needs two classes"),
         ("export.scores=['membranes']", "needs a class 'cell'"),
         ("fit.keep=first", "'best' or 'last'"),
+        ("export.size=224", "a height and a width"),
+        ("export.size=(10,)", "a height and a width"),
+        ("export.pictures=many", "`export.pictures`"),
+        ("optimizer.multipliers=[1]", "a dictionary from pattern to factor"),
+        ("auxiliary.outputs=encoder1_relu1", "must be a list"),
     ],
 )
 def test_wrong_options_stop_a_run_before_it_trains(
