@@ -1,6 +1,5 @@
 import shutil
 import sys
-import sys
 import tarfile
 
 import numpy as np

@@ -275,13 +275,12 @@ def test_an_augmentation_cannot_change_the_weights_that_are_kept():
     assert same(fed.example(0), fresh.example(0))
 
 
-def test_what_the_weights_function_returned_stays_its_own():
+def test_what_the_function_of_the_weights_returned_stays_its_own():
     own = np.ones(SIZE, np.float32)
-    fed = Examples(numbered(3), SIZE, 1, STILL, weights=lambda mask: own)
-    before = fed.example(0).weights
+    fed = Examples(numbered(1), SIZE, 1, STILL, weights=lambda mask: own)
+    fed.example(0)
     own += 1  # it may fill the same array each time
-    assert own.max() == 2
-    np.testing.assert_array_equal(fed.example(3).weights, before)
+    assert (fed.example(1).weights == 1).all()
 
 
 @pytest.mark.parametrize("training", [True, False])

