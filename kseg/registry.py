@@ -54,6 +54,19 @@ def builder(name: str) -> "Callable[..., keras.Model]":
     return _NETWORKS[name]
 
 
+def check_num_classes(num_classes: int) -> None:
+    """Raises if there are fewer than two classes.
+
+    Args:
+        num_classes: Number of classes: background counts, void does not.
+
+    Raises:
+        ValueError: If it is below 2.
+    """
+    if num_classes < 2:
+        raise ValueError(f"`num_classes` must be 2 or more. Received: {num_classes}.")
+
+
 def unknown(kind: str, name: object, known: list[str]) -> str:
     """Words the error for a name that is not in a list.
 

@@ -12,6 +12,7 @@ import h5py
 import keras
 import numpy as np
 
+from kseg.backbones.checkpoint import copy_checkpoint
 from kseg.backbones.dense_kernels import convolutional_classifier
 from kseg.download import cache_dir, fetch
 
@@ -163,7 +164,7 @@ def load_weights(
     if weights is None:
         return model
     if Path(weights).suffix == ".keras":
-        _copy_checkpoint(model, Path(weights), predecessors)
+        copy_checkpoint(model, Path(weights), predecessors)
     else:
         trunk = keras.Model(model.input, features)
         if weights == "imagenet" and backbone is not None:
@@ -173,73 +174,6 @@ def load_weights(
         flip = backbone in IMAGENET and IMAGENET[backbone].channels == "bgr"
         _load_h5(trunk, Path(weights), flip)
     return model
-
-
-def _copy_checkpoint(
-    model: keras.Model, path: Path, predecessors: tuple[str, ...]
-) -> None:
-    """Copies every layer from a checkpoint; another class count spares the head.
-
-    A predecessor may lack layers; of its own, those that it never trained, such as
-    its fixed enlargement, are not missed.
-    """
-    source = keras.saving.load_model(path, compile=False)
-    there = {layer.name: layer for layer in source.layers if layer.weights}
-    here = {layer.name: layer for layer in model.layers if layer.weights}
-    only_there, only_here = (
-        sorted(set(there) - set(here)),
-        sorted(set(here) - set(there)),
-    )
-    known, new = [model.name, *predecessors], []
-    if source.name in predecessors:
-        only_there = [name for name in only_there if there[name].trainable_weights]
-        only_here, new = [], only_here
-    if source.name not in known or only_there or only_here:
-        raise ValueError(
-            f"A checkpoint must be of the same network: {' or '.join(map(repr, known))}"
-            ", with the same backbone and options. Received: "
-            f"{path}, a {source.name!r}. "
-            f"Layers that only the file has: {only_there[:3]}; "
-            f"that only the network has: {only_here[:3]}."
-        )
-    classes = model.output_shape[-1], source.output_shape[-1]
-    skipped = []
-    for name, layer in here.items():
-        if name in new:
-            continue
-        shapes = [tuple(w.shape) for w in layer.weights]
-        found = [tuple(w.shape) for w in there[name].weights]
-        if shapes == found:
-            layer.set_weights(there[name].get_weights())
-        elif _differ_in_classes(shapes, found, classes):
-            skipped.append(f"{name}: {found[0]} in the file, {shapes[0]} here")
-        else:
-            raise ValueError(
-                f"A checkpoint must have the network's shapes. Received: {path}, "
-                f"whose layer {name!r} has {found} and not {shapes}."
-            )
-    if skipped:
-        _log.warning(
-            "%s: new weights for the head, whose class count differs: %s",
-            path,
-            "; ".join(skipped),
-        )
-    if new:
-        _log.warning(
-            "%s: a %r, so these layers start anew: %s",
-            path,
-            source.name,
-            ", ".join(new),
-        )
-
-
-def _differ_in_classes(shapes, others, classes) -> bool:
-    """Whether all differences of some shapes are those of two class counts."""
-    return all(
-        len(shape) == len(other)
-        and all(a == b or (a, b) == classes for a, b in zip(shape, other, strict=True))
-        for shape, other in zip(shapes, others, strict=True)
-    )
 
 
 def _load_h5(trunk: keras.Model, path: Path, flip_channels: bool) -> None:

@@ -32,7 +32,7 @@ class CropLike(keras.layers.Layer):
     def __init__(self, anchor: str | int = "start", **kwargs):
         """Stores the anchor."""
         super().__init__(**kwargs)
-        number = isinstance(anchor, int) and anchor >= 0
+        number = type(anchor) is int and anchor >= 0
         if not number and anchor not in ("start", "centre"):
             raise ValueError(
                 "`anchor` must be 'start', 'centre' or a number of pixels. Received: "

@@ -28,7 +28,7 @@ class BilinearKernel(keras.initializers.Initializer):
             factor = self.factor or (size + 1) // 2
             distance = np.abs(np.arange(size) - (size - 1) / 2)
             sides.append(np.maximum(1 - distance / factor, 0))
-        kernel = np.zeros(shape)
+        kernel = np.zeros(shape, "float32")
         for channel in range(min(shape[2:])):
             kernel[:, :, channel, channel] = np.outer(*sides)
         return keras.ops.convert_to_tensor(kernel, dtype)
@@ -44,6 +44,7 @@ def bilinear_transposed(
     *,
     name: str,
     kernel_size: int | None = None,
+    extend: bool = False,
     trainable: bool = True,
     dtype: str | None = None,
 ):
@@ -58,12 +59,17 @@ def bilinear_transposed(
         name: Name of the layer.
         kernel_size: Side of the kernel in pixels; `None` for what interpolates
             evenly, `2 * factor - factor % 2`.
+        extend: Whether the values at the border are repeated one pixel further, so
+            that the result does not fade there; all of it then lies `factor` pixels
+            further down and to the right.
         trainable: Whether the kernel is learned.
         dtype: Type or policy of the layer; `None` for Keras's current policy.
 
     Returns:
         Float tensor `(batch, new_height, new_width, channels)`.
     """
+    if extend:
+        x = keras.ops.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="symmetric")
     return layers.Conv2DTranspose(
         x.shape[-1],
         kernel_size or 2 * factor - factor % 2,

@@ -73,8 +73,14 @@ class CrossEntropy(PixelWeightedLoss):
             Float tensor `(batch,)`.
 
         Raises:
-            ValueError: If there are not as many class weights as classes.
+            ValueError: If there are not as many class weights as classes, or there
+                is one logit only.
         """
+        if y_pred.shape[-1] == 1:
+            raise ValueError(
+                "Cross-entropy needs a logit for every class. Received: one, of shape "
+                f"{tuple(y_pred.shape)}. `ClassBalancedCrossEntropy` takes one."
+            )
         weights = self.class_weights
         if weights is not None and len(weights) != y_pred.shape[-1]:
             raise ValueError(

@@ -13,6 +13,7 @@ import numpy as np
 from keras import ops
 
 from kseg.layers import class_logits
+from kseg.registry import check_num_classes
 
 IgnoreClass = int | Sequence[int] | None
 
@@ -40,7 +41,7 @@ def scored_pixels(
         ValueError: If `num_classes` is below 2, the ids are no integers, the shapes
             differ, or an id at a pixel that is not void is outside the classes.
     """
-    _check_num_classes(num_classes)
+    check_num_classes(num_classes)
     for name, ids in (("labels", labels), ("predictions", predictions)):
         if ids.dtype.kind not in "biu":
             raise ValueError(
@@ -126,7 +127,7 @@ class MaskMetric(keras.metrics.Metric):
         dtype: str | None = None,
     ):
         """Creates the count of pixels out of range."""
-        _check_num_classes(num_classes)
+        check_num_classes(num_classes)
         super().__init__(name=name, dtype=dtype)
         self._direction = "up"  # ModelCheckpoint and EarlyStopping look here
         self.num_classes = num_classes
@@ -158,8 +159,9 @@ class MaskMetric(keras.metrics.Metric):
                 integers, or whole numbers in floating point.
             y_pred: Floating point logits or probabilities
                 `(batch, height, width, num_classes)`; where there are two classes
-                also `(batch, height, width, 1)`, the logit of class 1, which counts
-                where it is above 0; or integer class ids shaped as `y_true`.
+                also `(batch, height, width, 1)`, the logit of class 1 and never its
+                probability, which counts where it is above 0; or integer class ids
+                shaped as `y_true`.
             sample_weight: `(batch,)` of 0 and 1: 0 leaves the image out, as padding.
 
         Raises:
@@ -257,12 +259,6 @@ class MaskMetric(keras.metrics.Metric):
             ignored_ids(self.ignore_class),
             weights=", and sample weights 0 or 1",
         )
-
-
-def _check_num_classes(num_classes: int) -> None:
-    """Raises unless there are two classes at least."""
-    if num_classes < 2:
-        raise ValueError(f"`num_classes` must be 2 or more. Received: {num_classes}.")
 
 
 def _outside(ids: Any, num_classes: int) -> Any:

@@ -19,7 +19,7 @@ from keras import layers
 
 from kseg import backbones
 from kseg.layers import BatchNormalization, CropLike, MaxUnpooling, PadToLeast
-from kseg.registry import register
+from kseg.registry import check_num_classes, register
 
 # Channels of the deconvolutions of each stage, as in figure 2, as multiples of the
 # encoder's first stage.
@@ -41,7 +41,7 @@ def deconvnet(
         weights: `None`; `"imagenet"`, for `fc6` and `fc7` too; the path of a Keras
             `.h5` file of VGG16, with or without its dense layers; or the path of a
             `.keras` checkpoint of this network. A message says what starts anew;
-            the batch norms, which VGG16 has not, always do.
+            the batch norms, which VGG16 has not, do with the first two.
         input_shape: Height, width and 3 channels; `None` takes any size.
         filters: Channels of the first stage, 64 in VGG16; the others have
             multiples.
@@ -55,8 +55,7 @@ def deconvnet(
     Raises:
         ValueError: If `num_classes` is below 2, or `weights` is nothing to load.
     """
-    if num_classes < 2:
-        raise ValueError(f"`num_classes` must be 2 or more. Received: {num_classes}.")
+    check_num_classes(num_classes)
     backbones.check_weights(weights, "vgg16")
 
     image = keras.Input(input_shape, name="image")

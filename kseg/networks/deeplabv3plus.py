@@ -14,7 +14,7 @@ from keras import layers
 
 from kseg import backbones
 from kseg.layers import ResizeLike, conv_bn_relu, separable_conv_bn_relu
-from kseg.registry import register
+from kseg.registry import check_num_classes, register
 
 # Section 4.1: the rates at output stride 16; at 8 they double.
 _RATES = (6, 12, 18)
@@ -57,8 +57,7 @@ def deeplabv3plus(
         ValueError: If `num_classes` is below 2, or another argument is not one
             of those named.
     """
-    if num_classes < 2:
-        raise ValueError(f"`num_classes` must be 2 or more. Received: {num_classes}.")
+    check_num_classes(num_classes)
     if output_stride not in (8, 16):
         raise ValueError(f"`output_stride` must be 8 or 16. Received: {output_stride}.")
     backbones.check_weights(weights, backbone)

@@ -11,9 +11,10 @@ chosen here such that its scores lie where its enlargement puts them.
 
 With `padding="caffe"` the image gets 100 zeros at every side, so that the 7x7
 convolution `fc6`, which has no padding, takes an image of any size; fixed offsets
-then lay all maps on each other. With `padding="same"` there is no such border, and
-`fc6` has padding: the same weights, at a third of the cost where an image has 224
-pixels, and other scores near the border.
+then lay all maps on each other. With `padding="same"` there is no such border, `fc6`
+has padding, and scores are enlarged as if those at the border went on: the same
+weights, at a third of the cost where an image has 224 pixels, and other scores near
+the border.
 """
 
 import keras
@@ -21,24 +22,25 @@ from keras import layers
 
 from kseg import backbones
 from kseg.layers import CropLike, bilinear_transposed
-from kseg.registry import register, unknown
+from kseg.registry import check_num_classes, register, unknown
 
 # By backbone and padding: zeros around the image, and the width of the kernel that
 # enlarges 32 times with the pixels then left out at the top and at the left. The
-# first score has its centre at pixel (width - 1) / 2 - offset.
+# first score has its centre at pixel (width - 1) / 2 - offset, or 32 pixels further
+# where the scores are extended, as they are in `same` and on GoogLeNet.
 _FCN32S = {
     ("vgg16", "caffe"): (100, 64, 19),
-    ("vgg16", "same"): (1, 64, 16),
+    ("vgg16", "same"): (1, 64, 48),
     ("alexnet", "caffe"): (100, 63, 18),
-    ("alexnet", "same"): (34, 63, 16),
-    ("googlenet", "caffe"): (18, 63, 16),
-    ("googlenet", "same"): (18, 63, 16),
+    ("alexnet", "same"): (34, 63, 48),
+    ("googlenet", "caffe"): (18, 63, 48),
+    ("googlenet", "same"): (18, 63, 48),
 }
 # What is left out at the top and at the left: cells of `pool4` and `pool3`, or of the
 # scores where these are the larger ones, as they are in `same`; pixels of the result.
 _CROPS = {
     "caffe": {"pool4": 5, "pool3": 9, "fcn16s": 27, "fcn8s": 31},
-    "same": {"pool4": 1, "pool3": 1, "fcn16s": 8, "fcn8s": 4},
+    "same": {"pool4": 3, "pool3": 3, "fcn16s": 24, "fcn8s": 12},
 }
 _FC6_PADDING = {"caffe": "valid", "same": "same"}
 
@@ -66,7 +68,8 @@ def fcn32s(
         padding: `"caffe"` for the authors' network, or `"same"`. GoogLeNet has no
             `fc6`, and both are one.
         fc_filters: Channels of `fc6` and `fc7`, where the backbone has them.
-        dropout: Rate behind each of them; behind the last map of GoogLeNet.
+        dropout: Rate behind each of them; behind the last map of GoogLeNet, whose
+            authors have 0.4.
 
     Returns:
         A `keras.Model` from images `(batch, height, width, 3)`, in the range 0
@@ -94,7 +97,8 @@ def fcn32s(
             padding=_FC6_PADDING[padding],
         )["fc7"]
     scores = _score(x, num_classes, "score_fr")
-    logits = _logits(scores, image, 32, kernel_size, offset, "upscore")
+    extend = padding == "same" or backbone == "googlenet"
+    logits = _logits(scores, image, 32, kernel_size, offset, extend, "upscore")
 
     model = keras.Model(image, logits, name="fcn32s")
     return backbones.load_weights(model, weights, backbone, x)
@@ -142,9 +146,10 @@ def fcn16s(
     features = _vgg16(image, padding, fc_filters, dropout)
 
     x = _score(features["fc7"], num_classes, "score_fr")
-    x = _double(x, learned_upsampling, "upscore2")
+    x = _double(x, learned_upsampling, padding, "upscore2")
     x = _add_scores(x, features["c4"], 0.01 if at_once else 1, padding, "pool4")
-    logits = _logits(x, image, 16, 32, _CROPS[padding]["fcn16s"], "upscore16")
+    crop, extend = _CROPS[padding]["fcn16s"], padding == "same"
+    logits = _logits(x, image, 16, 32, crop, extend, "upscore16")
 
     model = keras.Model(image, logits, name="fcn16s")
     return backbones.load_weights(
@@ -194,11 +199,12 @@ def fcn8s(
     features = _vgg16(image, padding, fc_filters, dropout)
 
     x = _score(features["fc7"], num_classes, "score_fr")
-    x = _double(x, learned_upsampling, "upscore2")
+    x = _double(x, learned_upsampling, padding, "upscore2")
     x = _add_scores(x, features["c4"], 0.01 if at_once else 1, padding, "pool4")
-    x = _double(x, learned_upsampling, "upscore_pool4")
+    x = _double(x, learned_upsampling, padding, "upscore_pool4")
     x = _add_scores(x, features["c3"], 0.0001 if at_once else 1, padding, "pool3")
-    logits = _logits(x, image, 8, 16, _CROPS[padding]["fcn8s"], "upscore8")
+    crop, extend = _CROPS[padding]["fcn8s"], padding == "same"
+    logits = _logits(x, image, 8, 16, crop, extend, "upscore8")
 
     model = keras.Model(image, logits, name="fcn8s")
     return backbones.load_weights(
@@ -207,8 +213,7 @@ def fcn8s(
 
 
 def _check(num_classes, backbone, padding, weights, known):
-    if num_classes < 2:
-        raise ValueError(f"`num_classes` must be 2 or more. Received: {num_classes}.")
+    check_num_classes(num_classes)
     if backbone not in known:
         raise ValueError(unknown("backbone", backbone, known))
     if padding not in _CROPS:
@@ -235,8 +240,16 @@ def _score(x, num_classes, name):
     )(x)
 
 
-def _double(scores, learned, name):
-    return bilinear_transposed(scores, 2, trainable=learned, dtype="float32", name=name)
+def _double(scores, learned, padding, name):
+    """Enlarges scores by 2."""
+    return bilinear_transposed(
+        scores,
+        2,
+        extend=padding == "same",
+        trainable=learned,
+        dtype="float32",
+        name=name,
+    )
 
 
 def _add_scores(x, pool, scale, padding, name):
@@ -252,12 +265,13 @@ def _add_scores(x, pool, scale, padding, name):
     return layers.Add(dtype="float32", name=f"fuse_{name}")([x, skip])
 
 
-def _logits(scores, image, factor, kernel_size, offset, name):
+def _logits(scores, image, factor, kernel_size, offset, extend, name):
     """Enlarges scores by fixed bilinear interpolation to the size of the image."""
     x = bilinear_transposed(
         scores,
         factor,
         kernel_size=kernel_size,
+        extend=extend,
         trainable=False,
         dtype="float32",
         name=name,

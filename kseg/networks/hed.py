@@ -99,12 +99,14 @@ def _upsample(x, image, number, first_padding):
     offset = first_padding - 1
     if stride > 1:
         offset += stride // 2
-        if first_padding == 1:
-            # The transposed convolution fades to zero beyond the last pixels, so
-            # that they must not be those at the border of the image.
-            x = keras.ops.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="symmetric")
-            offset += stride
+        extend = first_padding == 1
+        offset += stride if extend else 0
         x = bilinear_transposed(
-            x, stride, trainable=False, dtype="float32", name=f"side{number}_up"
+            x,
+            stride,
+            extend=extend,
+            trainable=False,
+            dtype="float32",
+            name=f"side{number}_up",
         )
     return CropLike(offset, dtype="float32", name=f"side{number}")(x, image)

@@ -29,11 +29,17 @@ from kseg.layers import (
     ResizeLike,
     conv_bn_relu,
 )
-from kseg.registry import register, unknown
+from kseg.registry import check_num_classes, register, unknown
 
-# Channels of the decoders' convolutions, as multiples of the encoder's first stage.
-# Behind the last one follows the classifier.
-_DECODERS = {5: (8, 8, 8), 4: (8, 8, 4), 3: (4, 4, 2), 2: (2, 1), 1: (1,)}
+# The decoders' convolutions: the number of the encoder's that each mirrors, and its
+# channels as a multiple of the first stage's. The classifier mirrors the first of all.
+_DECODERS = {
+    5: ((3, 8), (2, 8), (1, 8)),
+    4: ((3, 8), (2, 8), (1, 4)),
+    3: ((3, 4), (2, 4), (1, 2)),
+    2: ((2, 2), (1, 1)),
+    1: ((2, 1),),
+}
 
 
 @register("segnet")
@@ -65,21 +71,18 @@ def segnet(
     Raises:
         ValueError: If `num_classes` is below 2, or `weights` is nothing to load.
     """
-    _check_num_classes(num_classes)
+    check_num_classes(num_classes)
     backbones.check_weights(weights, "vgg16")
 
     image = keras.Input(input_shape, name="image")
     encoder = backbones.vgg16_bn(image, filters, dropout)
 
     x = encoder["c5"]
-    for stage, widths in _DECODERS.items():
+    for stage, convolutions in _DECODERS.items():
         x = MaxUnpooling(name=f"upsample{stage}")(
             x, encoder[f"indices{stage}"], encoder[f"conv{stage}"]
         )
-        # Numbered as the encoder's convolutions that they mirror; the classifier is
-        # the mirror of the first.
-        numbers = range(3 if stage >= 3 else 2, 0, -1)
-        for number, width in zip(numbers, widths, strict=False):
+        for number, width in convolutions:
             name = f"conv{stage}_{number}_D"
             x = conv_bn_relu(x, filters * width, 3, use_bias=True, name=name)
         x = _dropout(x, dropout, "decoder", stage)
@@ -143,8 +146,9 @@ def segnet_basic(
         input_shape: Height, width and channels; `None` takes any size.
         decoder: One of the names above.
         filters: Channels of every encoder and decoder, 64 in the paper.
-        dropout: Rate behind the two deepest encoders and decoders; 0.5 makes
-            Bayesian SegNet-Basic, 0 leaves these layers out.
+        dropout: Rate behind the two deepest encoders, and decoders where these work
+            on features and not on class scores; 0.5 makes Bayesian SegNet-Basic, 0
+            leaves these layers out.
 
     Returns:
         A `keras.Model` from images `(batch, height, width, channels)`, in the range
@@ -154,7 +158,7 @@ def segnet_basic(
         ValueError: If `num_classes` is below 2, or another argument is not one
             of those named.
     """
-    _check_num_classes(num_classes)
+    check_num_classes(num_classes)
     variants = [*_UNPOOLING, *_ON_SCORES, *_ON_FEATURES]
     if decoder not in variants:
         raise ValueError(unknown("decoder", decoder, variants))
@@ -185,7 +189,7 @@ def segnet_basic(
             if stage == 4 or decoder == "fcn":
                 x = _scores(encoder[f"c{stage}"], num_classes, f"score{stage}")
                 encoder[f"c{stage}"] = x
-        logits = _enlarge(encoder, decoder, dropout, dtype="float32")
+        logits = _enlarge(encoder, decoder, 0, dtype="float32")
     model = keras.Model(image, logits, name="segnet_basic")
     return backbones.load_weights(model, weights)
 
@@ -239,7 +243,7 @@ def _enlarge(encoder, decoder, dropout, dtype=None):
         if stage > 1 and decoder in ("fcn", "fcn_no_dim_reduction"):
             addends = [x, encoder[f"c{stage - 1}"]]
             x = layers.Add(dtype=dtype, name=f"add{stage - 1}")(addends)
-        x = _dropout(x, dropout, "decoder", stage, dtype)
+        x = _dropout(x, dropout, "decoder", stage)
     return x
 
 
@@ -249,13 +253,8 @@ def _scores(x, num_classes, name):
     )(x)
 
 
-def _dropout(x, rate, part, stage, dtype=None):
+def _dropout(x, rate, part, stage):
     """Drops behind the stages from the third on, where Bayesian SegNet does."""
     if rate and stage >= 3:
-        x = layers.Dropout(rate, dtype=dtype, name=f"{part}{stage}_dropout")(x)
+        x = layers.Dropout(rate, name=f"{part}{stage}_dropout")(x)
     return x
-
-
-def _check_num_classes(num_classes):
-    if num_classes < 2:
-        raise ValueError(f"`num_classes` must be 2 or more. Received: {num_classes}.")

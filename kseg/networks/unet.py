@@ -14,7 +14,7 @@ from keras import layers
 
 from kseg import backbones
 from kseg.layers import BatchNormalization, CropLike, ValidSize
-from kseg.registry import register
+from kseg.registry import check_num_classes, register
 
 
 @register("unet")
@@ -49,8 +49,7 @@ def unet(
         ValueError: If `num_classes` or `depth` is below 2, `padding` is not one
             of these, or the valid form gets a size it cannot take.
     """
-    if num_classes < 2:
-        raise ValueError(f"`num_classes` must be 2 or more. Received: {num_classes}.")
+    check_num_classes(num_classes)
     if depth < 2:
         raise ValueError(f"`depth` must be 2 or more. Received: {depth}.")
     if padding not in ("same", "valid"):

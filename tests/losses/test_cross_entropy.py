@@ -265,3 +265,8 @@ def test_fit_takes_them_elsewhere_too(tmp_path, where):
     with np.load(path) as found:
         np.testing.assert_allclose(found["loss"], expected_loss, rtol=1e-5)
         np.testing.assert_allclose(found["kernel"], expected, atol=1e-5)
+
+
+def test_one_logit_is_refused():
+    with pytest.raises(ValueError, match="ClassBalancedCrossEntropy"):
+        CrossEntropy()(np.zeros((1, 2, 2)), np.zeros((1, 2, 2, 1), "float32"))

@@ -324,7 +324,13 @@ def test_a_warm_start_predicts_the_predecessors_scores(
     expected = logits_of(scores, image)[0]
     for factor in factors:
         for axis in (0, 1):
-            matrix = enlargement(expected.shape[axis], factor, factor // 2)
+            size = expected.shape[axis]
+            # The scores at the border go on beyond it.
+            matrix = enlargement(size + 2, factor, factor // 2)
+            matrix = matrix[factor : factor * (size + 1)]
+            matrix[:, 1] += matrix[:, 0]
+            matrix[:, -2] += matrix[:, -1]
+            matrix = matrix[:, 1:-1]
             expected = np.moveaxis(np.tensordot(matrix, expected, (1, axis)), 0, axis)
     np.testing.assert_allclose(logits, expected, atol=1e-4 * np.abs(expected).max())
 
@@ -397,3 +403,22 @@ def test_published_weights_fill_the_convolutions(reference, caplog):
 def test_wrong_arguments_are_refused(name, argument, message):
     with pytest.raises(ValueError, match=message):
         kseg.build(name, **argument)
+
+
+@pytest.mark.parametrize("name", ["fcn16s", "fcn8s"])
+def test_weights_of_other_scales_are_refused(checkpoints, name):
+    _, path = checkpoints["fcn16s"]
+    with pytest.raises(ValueError, match="same options.*'score_pool4'.*Rescaling"):
+        build(name, padding="same", at_once=True, weights=path)
+
+
+@pytest.mark.parametrize("name", ["fcn32s", "fcn16s", "fcn8s"])
+def test_scores_do_not_fade_at_the_border(name):
+    model = build(name, padding="same")
+    for layer in model.layers:
+        if layer.name.startswith("score_") and layer.weights:
+            layer.set_weights([np.zeros(w.shape) for w in layer.weights])
+    score = model.get_layer("score_fr")
+    score.set_weights([score.get_weights()[0], np.ones(score.bias.shape)])
+    logits = model(np.zeros((1, 50, 70, 3), "float32"), training=False)
+    np.testing.assert_allclose(logits, 1, atol=1e-5)

@@ -225,8 +225,9 @@ def test_dropout_makes_the_bayesian_networks():
     for decoder in DECODERS:
         basic = kseg.build("segnet_basic", filters=2, dropout=0.5, decoder=decoder)
         found = names_of(basic, keras.layers.Dropout)
-        assert found == {f"{part}{i}_dropout" for part in ("encoder", "decoder")
-                         for i in (3, 4)}  # fmt: skip
+        on_scores = decoder in ("bilinear", "fcn", "fcn_no_addition")
+        parts = ("encoder",) if on_scores else ("encoder", "decoder")
+        assert found == {f"{part}{i}_dropout" for part in parts for i in (3, 4)}
     assert not names_of(kseg.build("segnet", filters=2), keras.layers.Dropout)
     for layer in segnet.layers:
         assert getattr(layer, "rate", 0.5) == 0.5
@@ -286,3 +287,16 @@ def test_litert_files_unpool_as_keras_does(name, tmp_path):
 def test_wrong_arguments_are_refused(name, argument, message):
     with pytest.raises(ValueError, match=message):
         kseg.build(name, **argument)
+
+
+def test_weights_of_another_decoder_are_refused(tmp_path):
+    path = tmp_path / "segnet_basic.keras"
+    kseg.build("segnet_basic", num_classes=3, filters=4).save(path)
+    with pytest.raises(ValueError, match="same options.*Add"):
+        kseg.build(
+            "segnet_basic",
+            num_classes=3,
+            filters=4,
+            decoder="encoder_addition",
+            weights=path,
+        )
