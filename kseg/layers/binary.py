@@ -16,9 +16,8 @@ def class_logits(logits):
         Float tensor `(..., num_classes)`; more than one channel stay as they are.
 
     Example:
-    >>> import numpy as np
-    >>> class_logits(np.array([[1.5]])).tolist()
-    [[0.0, 1.5]]
+    >>> ops.convert_to_numpy(class_logits(ops.ones((1, 1)))).tolist()
+    [[0.0, 1.0]]
     """
     if logits.shape[-1] > 1:
         return logits
