@@ -28,7 +28,7 @@ def config():
         ),
         loss=dict(name="cross_entropy", class_weights="none"),
         optimizer=dict(name="adamw", learning_rate=1e-4, power=0.9, weight_decay=0.01),
-        fit=dict(epochs=8, seed=0, dtype_policy="mixed_bfloat16"),
+        fit=dict(epochs=6, seed=0, dtype_policy="mixed_bfloat16"),
         # CamVid's images are not ours to pass on.
         export=dict(
             formats=["int8"],
