@@ -25,7 +25,7 @@ def config():
         ),
         loss=dict(name="cross_entropy", class_weights="none"),
         optimizer=dict(name="adamw", learning_rate=3e-4, power=0.9, weight_decay=1e-4),
-        fit=dict(epochs=30, seed=0, dtype_policy="mixed_bfloat16"),
+        fit=dict(epochs=20, seed=0, dtype_policy="mixed_bfloat16"),
         export=dict(
             scores=["membranes"],
             formats=["float32", "int8"],
