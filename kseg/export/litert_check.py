@@ -39,10 +39,12 @@ def check_litert(path: str | Path, precision: str) -> None:
 
     Raises:
         RuntimeError: If the file reads variables, which are empty when it runs; or, for
-            `"int8"`, if an operator reads or writes a float, or the input is not uint8
-            with scale 1 and zero point 0.
+            `"int8"`, if an operator reads or writes a float, the input is not uint8
+            with scale 1 and zero point 0, or bytes are compared whose scale is 1 or
+            more, which the runtime cannot do.
     """
-    variables = {"VAR_HANDLE", "READ_VARIABLE"} & set(operators(path))
+    walked = list(_walk(path))
+    variables = {"VAR_HANDLE", "READ_VARIABLE"} & {name for name, _ in walked}
     if variables:
         raise RuntimeError(
             "The weights must lie in the LiteRT file as constants. Received: operators "
@@ -52,12 +54,20 @@ def check_litert(path: str | Path, precision: str) -> None:
     if precision != "int8":
         return
     floats = {
-        name for name, types in _walk(path) if any("FLOAT" in kind for kind in types)
+        name for name, ports in walked if any("FLOAT" in kind for kind, _ in ports)
     }
     if floats:
         raise RuntimeError(
             "An int8 file must compute in integers throughout. Received: operators on "
             f"floats {sorted(floats)}."
+        )
+    wide = [scale for name, ports in walked if name == "EQUAL" for _, scale in ports]
+    if max(wide, default=0) >= 1:
+        raise RuntimeError(
+            "LiteRT compares int8 values of a scale below 1, and max pooling with "
+            "indices compares: what it pools must lie within -128 and 127, as behind "
+            f"batch norm. Received: scale {max(wide):.3g}. Scale the layers ahead of "
+            "the pooling down, or export float16."
         )
     details = load_interpreter(path, num_threads=1).get_input_details()[0]
     if details["dtype"] != np.uint8 or details["quantization"] != (1.0, 0):
@@ -83,8 +93,11 @@ def load_interpreter(path: str | Path, num_threads: int):
     return interpreter
 
 
-def _walk(path: str | Path) -> Iterator[tuple[str, set[str]]]:
-    """Yields each operator's name and the types of the tensors it reads and writes."""
+def _walk(path: str | Path) -> Iterator[tuple[str, set[tuple[str, float]]]]:
+    """Yields each operator's name, and type and scale of what it reads and writes.
+
+    The scale of a tensor without one is 0.
+    """
     from ai_edge_litert import schema_py_generated as schema
 
     operator_names = _names(schema.BuiltinOperator)
@@ -98,7 +111,16 @@ def _walk(path: str | Path) -> Iterator[tuple[str, set[str]]]:
             ports = [operator.Inputs(i) for i in range(operator.InputsLength())]
             ports += [operator.Outputs(i) for i in range(operator.OutputsLength())]
             # An optional input that is left out has the index -1.
-            yield name, {type_names[graph.Tensors(i).Type()] for i in ports if i >= 0}
+            tensors = [graph.Tensors(i) for i in ports if i >= 0]
+            yield name, {(type_names[t.Type()], _scale(t)) for t in tensors}
+
+
+def _scale(tensor: Any) -> float:
+    """Returns the step between two values of a quantised tensor, 0 of another."""
+    quantization = tensor.Quantization()
+    if quantization is None or quantization.ScaleLength() != 1:
+        return 0.0
+    return float(quantization.Scale(0))
 
 
 def _names(enumeration: type) -> dict[int, str]:

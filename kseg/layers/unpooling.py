@@ -7,8 +7,9 @@ Noh et al., "Learning Deconvolution Network for Semantic Segmentation", section 
 https://arxiv.org/abs/1505.04366
 The formulation is one that LiteRT has operators for, in float and in integers:
 comparisons and selections, and reshapes for reading and writing every second pixel.
-LiteRT compares int8 values of a scale from 1/256 to 1 exactly, so in an int8 file
-the pooled map must have a range of 1 to 255, as it has behind batch norm.
+LiteRT compares int8 values exactly where one step is 1/256 or more and below 1, so in
+an int8 file the pooled map must have a range of 1 to 255, as it has behind batch norm.
+Below it, values less than 1/256 apart count as equal; above, `kseg.export` refuses.
 """
 
 import keras

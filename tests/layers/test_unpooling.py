@@ -188,3 +188,12 @@ def test_litert_places_every_byte_where_keras_does(precision, scale, tmp_path):
     np.testing.assert_allclose(actual, expected, atol=scale / 100)
     assert np.ptp(expected) > 200 * scale
     assert operators(path)["MAX_POOL_2D"] == 2
+
+
+@pytest.mark.parametrize("scale", [1, 20])
+def test_bytes_that_litert_cannot_compare_are_refused(scale, tmp_path):
+    images = list(np.random.default_rng(0).integers(0, 256, (2, 4, 6, 3), "uint8"))
+    arguments = autoencoder(scale), tmp_path / "a.tflite", (4, 6), "int8"
+    with pytest.raises(RuntimeError, match=f"-128 and 127.*scale {scale}"):
+        export_litert(*arguments, calibration=images)
+    assert list(tmp_path.iterdir()) == []
