@@ -1,7 +1,6 @@
 """What a run leaves: scores, model files, pictures and a card."""
 
 import importlib.metadata
-import importlib.util
 import itertools
 import os
 import platform
@@ -31,6 +30,7 @@ from kseg.inference import (
     side_by_side,
 )
 from kseg.labels import Labels
+from kseg.optional import import_optional
 from kseg.registry import unknown
 from kseg.training.callbacks import read_state
 
@@ -100,10 +100,7 @@ def check_scores(scores: Sequence[str], labels: Labels) -> None:
                 "The score 'edges' needs two classes, the second of which is edges. "
                 f"Received: {list(labels.names)}."
             )
-        if importlib.util.find_spec("skimage") is None:
-            raise ImportError(
-                "The score 'edges' needs scikit-image: pip install \"kseg[image]\"."
-            )
+        import_optional("skimage")
     if "membranes" in scores and "cell" not in labels.names:
         raise ValueError(
             "The score 'membranes' needs a class 'cell'. Received: "

@@ -10,7 +10,7 @@ from keras import layers
 
 from kseg.backbones.ceil_pooling import ceil_max_pooling
 from kseg.backbones.normalise import subtract_mean
-from kseg.layers import LocalResponseNormalization
+from kseg.layers import LocalResponseNormalization, conv_relu
 
 
 def alexnet(
@@ -42,35 +42,22 @@ def alexnet(
     if first_padding:
         x = layers.ZeroPadding2D(first_padding, name="conv1_pad")(x)
     taps = {}
-    taps["c2"] = x = _conv(x, 96, 11, "conv1", strides=4, padding="valid")
+    taps["c2"] = x = conv_relu(x, 96, 11, name="conv1", strides=4, padding="valid")
     x = ceil_max_pooling(x, name="pool1")
     taps["c3"] = x = LocalResponseNormalization(name="norm1")(x)
 
-    x = _conv(x, 256, 5, "conv2", groups=2)
+    x = conv_relu(x, 256, 5, name="conv2", groups=2)
     x = ceil_max_pooling(x, name="pool2")
     x = LocalResponseNormalization(name="norm2")(x)
 
-    x = _conv(x, 384, 3, "conv3")
-    x = _conv(x, 384, 3, "conv4", groups=2)
-    taps["c4"] = x = _conv(x, 256, 3, "conv5", groups=2)
+    x = conv_relu(x, 384, 3, name="conv3")
+    x = conv_relu(x, 384, 3, name="conv4", groups=2)
+    taps["c4"] = x = conv_relu(x, 256, 3, name="conv5", groups=2)
     taps["c5"] = x = ceil_max_pooling(x, name="pool5")
 
     if classifier:
-        x = _conv(x, fc_filters, 6, "fc6", padding=padding)
+        x = conv_relu(x, fc_filters, 6, name="fc6", padding=padding)
         taps["fc6"] = x = layers.Dropout(dropout, name="fc6_dropout")(x)
-        x = _conv(x, fc_filters, 1, "fc7")
+        x = conv_relu(x, fc_filters, 1, name="fc7")
         taps["fc7"] = x = layers.Dropout(dropout, name="fc7_dropout")(x)
     return taps
-
-
-def _conv(x, filters, kernel_size, name, *, padding="same", **options):
-    """Convolution and ReLU."""
-    return layers.Conv2D(
-        filters,
-        kernel_size,
-        padding=padding,
-        activation="relu",
-        kernel_initializer="he_normal",
-        name=name,
-        **options,
-    )(x)

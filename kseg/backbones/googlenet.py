@@ -11,7 +11,7 @@ from keras import layers
 
 from kseg.backbones.ceil_pooling import ceil_max_pooling
 from kseg.backbones.normalise import subtract_mean
-from kseg.layers import LocalResponseNormalization
+from kseg.layers import LocalResponseNormalization, conv_relu
 
 # Table 1: channels of the 1x1 branch, of the 3x3 and the 5x5 branch with those of
 # the 1x1 convolution ahead of each, and of the pooled branch.
@@ -47,11 +47,11 @@ def googlenet(image, first_padding: int = 3) -> dict:
     x = subtract_mean(image)
     x = layers.ZeroPadding2D(first_padding, name="conv1_pad")(x)
     taps = {}
-    taps["c1"] = x = _conv(x, 64, 7, "conv1", strides=2, padding="valid")
+    taps["c1"] = x = conv_relu(x, 64, 7, name="conv1", strides=2, padding="valid")
     x = ceil_max_pooling(x, name="pool1")
     x = LocalResponseNormalization(name="norm1")(x)
-    x = _conv(x, 64, 1, "conv2_reduce")
-    x = _conv(x, 192, 3, "conv2")
+    x = conv_relu(x, 64, 1, name="conv2_reduce")
+    x = conv_relu(x, 192, 3, name="conv2")
     taps["c2"] = x = LocalResponseNormalization(name="norm2")(x)
 
     for module, channels in _MODULES.items():
@@ -64,24 +64,11 @@ def googlenet(image, first_padding: int = 3) -> dict:
 def _inception(x, channels, name):
     """Convolutions of three sizes and a pooling, side by side."""
     one, three_reduce, three, five_reduce, five, pooled = channels
-    branches = [_conv(x, one, 1, f"{name}_1x1")]
-    branch = _conv(x, three_reduce, 1, f"{name}_3x3_reduce")
-    branches.append(_conv(branch, three, 3, f"{name}_3x3"))
-    branch = _conv(x, five_reduce, 1, f"{name}_5x5_reduce")
-    branches.append(_conv(branch, five, 5, f"{name}_5x5"))
+    branches = [conv_relu(x, one, 1, name=f"{name}_1x1")]
+    branch = conv_relu(x, three_reduce, 1, name=f"{name}_3x3_reduce")
+    branches.append(conv_relu(branch, three, 3, name=f"{name}_3x3"))
+    branch = conv_relu(x, five_reduce, 1, name=f"{name}_5x5_reduce")
+    branches.append(conv_relu(branch, five, 5, name=f"{name}_5x5"))
     branch = layers.MaxPooling2D(3, strides=1, padding="same", name=f"{name}_pool")(x)
-    branches.append(_conv(branch, pooled, 1, f"{name}_pool_proj"))
+    branches.append(conv_relu(branch, pooled, 1, name=f"{name}_pool_proj"))
     return layers.Concatenate(name=name)(branches)
-
-
-def _conv(x, filters, kernel_size, name, *, padding="same", **options):
-    """Convolution and ReLU."""
-    return layers.Conv2D(
-        filters,
-        kernel_size,
-        padding=padding,
-        activation="relu",
-        kernel_initializer="he_normal",
-        name=name,
-        **options,
-    )(x)

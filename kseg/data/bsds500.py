@@ -10,8 +10,6 @@ are rounded means). RCF and its successors leave these weak edges out (Liu et al
 """
 
 import dataclasses
-import gzip
-import shutil
 import tarfile
 import zlib
 from collections.abc import Sequence
@@ -21,9 +19,10 @@ import numpy as np
 import scipy.io
 from scipy import ndimage
 
+from kseg.data.archives import install
 from kseg.data.images import read_image
 from kseg.data.sources import check_pair, pair_files
-from kseg.download import cache_dir, fetch
+from kseg.download import cache_dir
 from kseg.labels import Labels
 from kseg.optional import import_optional
 
@@ -74,7 +73,7 @@ def bsds500(
     if path is None:
         path = cache_dir() / "bsds500"
         if not path.exists():
-            _download(path, url)
+            install("BSDS500", path, url, "BSR_bsds500.tgz", _unpack, _check)
     pairs = _pairs(Path(path), split)
     return EdgeSource(pairs, threshold, ignore_weak)
 
@@ -200,30 +199,13 @@ def _pairs(path: Path, split: str) -> list[tuple[Path, Path]]:
     )
 
 
-def _download(path: Path, url: str) -> None:
-    """Fetches the archive and lays its images and drawings out as `path`."""
-    archive = fetch(url, cache_dir() / "downloads" / "BSR_bsds500.tgz")
-    partial = path.with_name(path.name + ".part")
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        _unpack(archive, partial)
-        found = {split: _complete(partial, split) for split in COUNTS}
-        if found != COUNTS:
-            raise ValueError(
-                f"BSDS500 must hold {COUNTS} images with edges. Received: {found}, "
-                f"from {url}. The download was deleted; try again, or bring the "
-                "files and give their folder as `path`."
-            )
-        partial.replace(path)
-    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+def _check(path: Path) -> None:
+    """Raises if a folder does not hold all images with readable edges."""
+    found = {split: _complete(path, split) for split in COUNTS}
+    if found != COUNTS:
         raise ValueError(
-            f"BSDS500's archive must be a .tgz file. Received: {error}, from {url}. "
-            "The download was deleted; try again, or bring the files and give their "
-            "folder as `path`."
-        ) from error
-    finally:
-        archive.unlink()
-        shutil.rmtree(partial, ignore_errors=True)
+            f"BSDS500 must hold {COUNTS} images with edges. Received: {found}."
+        )
 
 
 def _unpack(archive: Path, target: Path) -> None:

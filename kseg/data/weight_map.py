@@ -119,14 +119,19 @@ def instances_of(
     Returns:
         int32 array `(height, width)`: 1, 2, ... for the parts, 0 elsewhere.
 
+    Raises:
+        ValueError: If `mask` is no such array.
+
     Example:
     >>> instances_of(np.array([[1, 1, 0, 1], [2, 0, 1, 255]])).tolist()
     [[1, 1, 0, 2], [4, 0, 3, 0]]
     """
+    mask = np.where(mask == ignore_class, background, mask)
+    _check_ids(mask, "mask")
     instances = np.zeros(mask.shape, np.int32)
     count = 0
     for identity in np.unique(mask).tolist():
-        if identity not in (background, ignore_class):
+        if identity != background:
             parts, found = ndimage.label(mask == identity)
             instances[parts > 0] = parts[parts > 0] + count
             count += found

@@ -33,6 +33,34 @@ class BatchNormalization(layers.BatchNormalization):
         return config
 
 
+def conv_relu(
+    x, filters: int, kernel_size: int, *, name: str, padding: str = "same", **options
+):
+    """Applies a convolution with a bias, and ReLU.
+
+    Args:
+        x: Tensor `(batch, height, width, channels)`.
+        filters: Channels of the result.
+        kernel_size: Side of the kernel in pixels.
+        name: Name of the layer.
+        padding: `"same"` or `"valid"`.
+        **options: Other arguments of `keras.layers.Conv2D`.
+
+    Returns:
+        Tensor `(batch, height, width, filters)`; less high and wide where the padding
+        or a stride makes it so.
+    """
+    return layers.Conv2D(
+        filters,
+        kernel_size,
+        padding=padding,
+        activation="relu",
+        kernel_initializer="he_normal",
+        name=name,
+        **options,
+    )(x)
+
+
 def conv_bn_relu(
     x,
     filters: int,

@@ -15,6 +15,8 @@ then lay all maps on each other. With `padding="same"` there is no such border, 
 has padding, and scores are enlarged as if those at the border went on: the same
 weights, at a third of the cost where an image has 224 pixels, and other scores near
 the border.
+The fixed enlargement has a kernel from every class to every class, as the authors'
+has, though all but its diagonal is zero: with 150 classes that of FCN-32s takes 369 MB.
 """
 
 import keras
@@ -67,7 +69,9 @@ def fcn32s(
         input_shape: Height, width and 3 channels; `None` takes any size.
         padding: `"caffe"` for the authors' network, or `"same"`. GoogLeNet has no
             `fc6`, and both are one.
-        fc_filters: Channels of `fc6` and `fc7`, where the backbone has them.
+        fc_filters: Channels of `fc6` and `fc7`, where the backbone has them. With
+            `weights="imagenet"` a divisor of 4096, every m-th channel of which is
+            kept.
         dropout: Rate behind each of them; behind the last map of GoogLeNet, whose
             authors have 0.4.
 
@@ -79,7 +83,14 @@ def fcn32s(
         ValueError: If `num_classes` is below 2, or another argument is not one
             of those named.
     """
-    _check(num_classes, backbone, padding, weights, ["alexnet", "googlenet", "vgg16"])
+    _check(
+        num_classes,
+        backbone,
+        padding,
+        weights,
+        fc_filters,
+        ["alexnet", "googlenet", "vgg16"],
+    )
     border, kernel_size, offset = _FCN32S[backbone, padding]
 
     image = keras.Input(input_shape, name="image")
@@ -130,7 +141,7 @@ def fcn16s(
         learned_upsampling: Whether the enlargement by 2 is learned, as in the
             paper (section 4.3), or fixed, as in the authors' networks. The last
             one is fixed in both.
-        fc_filters: Channels of `fc6` and `fc7`.
+        fc_filters: Channels of `fc6` and `fc7`, as in `fcn32s`.
         dropout: Rate behind each of them.
 
     Returns:
@@ -141,7 +152,7 @@ def fcn16s(
         ValueError: If `num_classes` is below 2, or another argument is not one
             of those named.
     """
-    _check(num_classes, backbone, padding, weights, ["vgg16"])
+    _check(num_classes, backbone, padding, weights, fc_filters, ["vgg16"])
     image = keras.Input(input_shape, name="image")
     features = _vgg16(image, padding, fc_filters, dropout)
 
@@ -183,7 +194,7 @@ def fcn8s(
         learned_upsampling: Whether the enlargements by 2 are learned, as in the
             paper (section 4.3), or fixed, as in the authors' networks. The last
             one is fixed in both.
-        fc_filters: Channels of `fc6` and `fc7`.
+        fc_filters: Channels of `fc6` and `fc7`, as in `fcn32s`.
         dropout: Rate behind each of them.
 
     Returns:
@@ -194,7 +205,7 @@ def fcn8s(
         ValueError: If `num_classes` is below 2, or another argument is not one
             of those named.
     """
-    _check(num_classes, backbone, padding, weights, ["vgg16"])
+    _check(num_classes, backbone, padding, weights, fc_filters, ["vgg16"])
     image = keras.Input(input_shape, name="image")
     features = _vgg16(image, padding, fc_filters, dropout)
 
@@ -212,13 +223,18 @@ def fcn8s(
     )
 
 
-def _check(num_classes, backbone, padding, weights, known):
+def _check(num_classes, backbone, padding, weights, fc_filters, known):
     check_num_classes(num_classes)
     if backbone not in known:
         raise ValueError(unknown("backbone", backbone, known))
     if padding not in _CROPS:
         raise ValueError(f"`padding` must be 'caffe' or 'same'. Received: {padding!r}.")
     backbones.check_weights(weights, backbone)
+    if weights == "imagenet" and 4096 % fc_filters:
+        raise ValueError(
+            "`fc_filters` must divide 4096 with weights='imagenet', which has as many. "
+            f"Received: {fc_filters}."
+        )
 
 
 def _vgg16(image, padding, fc_filters, dropout):

@@ -189,7 +189,7 @@ def test_other_files_are_an_error_and_nothing_stays(download, tmp_path, monkeypa
 def test_what_is_no_archive_is_an_error_and_nothing_stays(download, tmp_path):
     whole = download.read_bytes()
     download.write_text("<html>Please log in</html>")
-    with pytest.raises(ValueError, match="must be a zip file.*repository.zip"):
+    with pytest.raises(ValueError, match="must be a .zip file.*repository.zip"):
         camvid("train", url=download.as_uri())
     assert laid_out(tmp_path / "cache") == []
     download.write_bytes(whole)

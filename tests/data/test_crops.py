@@ -151,3 +151,13 @@ def test_wrong_options_of_objects_are_refused(source, argument, message):
 def test_wrong_windows_are_refused(source, windows, message):
     with pytest.raises(ValueError, match=message):
         WindowCrops(source, windows)
+
+
+def test_a_window_outside_its_image_is_refused_when_it_is_read(source):
+    height, width = source.mask(0).shape
+    crops = WindowCrops(
+        source, [[(0, 0, height, width + 1)]] + [[]] * (len(source) - 1)
+    )
+    for read in (lambda: crops[0], lambda: crops.mask(0)):
+        with pytest.raises(ValueError, match=f"in its image.*{height}x{width} pixels"):
+            read()

@@ -422,3 +422,8 @@ def test_scores_do_not_fade_at_the_border(name):
     score.set_weights([score.get_weights()[0], np.ones(score.bias.shape)])
     logits = model(np.zeros((1, 50, 70, 3), "float32"), training=False)
     np.testing.assert_allclose(logits, 1, atol=1e-5)
+
+
+def test_channels_that_imagenet_cannot_be_thinned_to_are_refused_first():
+    with pytest.raises(ValueError, match="`fc_filters` must divide 4096.*1000"):
+        kseg.build("fcn8s", weights="imagenet", fc_filters=1000)

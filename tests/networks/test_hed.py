@@ -180,3 +180,18 @@ def test_a_checkpoint_loads_whole(tmp_path):
 def test_wrong_arguments_are_refused(argument, message):
     with pytest.raises(ValueError, match=message):
         kseg.build("hed", **argument)
+
+
+def test_late_merging_averages_the_six_probabilities(tmp_path):
+    model = kseg.build("hed")
+    average(model)
+    model.get_layer("fuse").set_weights([np.full((1, 1, 5, 1), 0.01), np.array([-1.0])])
+    model.save(tmp_path / "hed.keras")
+    merging = kseg.build("hed", weights=tmp_path / "hed.keras", late_merging=True)
+
+    image = np.random.default_rng(0).uniform(0, 255, (1, 20, 30, 3))
+    every = [*taps(model, SIDES)(image, training=False), model(image, training=False)]
+    expected = np.mean([1 / (1 + np.exp(-np.array(each))) for each in every], axis=0)
+    merged = np.array(merging(image, training=False))
+    np.testing.assert_allclose(1 / (1 + np.exp(-merged)), expected, atol=1e-5)
+    assert np.ptp(expected) > 0.01
