@@ -14,7 +14,16 @@ REPOSITORY = Path(__file__).parents[1]
 # A box knows the boxes of lower rows, and none beside it; those on top know each
 # other. Row 3 takes a model or arrays, and never builds a network.
 ROWS = [
-    {"download", "files", "labels", "layers", "optional", "quiet", "registry"},
+    {
+        "download",
+        "files",
+        "labels",
+        "layers",
+        "optional",
+        "quiet",
+        "registry",
+        "state_dict",
+    },
     {"backbones", "losses", "metrics", "optimizers"},
     {"networks"},
     {"data", "export", "inference", "weak"},
@@ -37,6 +46,7 @@ PACKAGES = {
     "optional": set(),
     "quiet": {"keras"},
     "registry": {"keras"},
+    "state_dict": {"numpy"},
 }
 TENSORFLOW = {"ai_edge_litert", "tensorflow", "tensorflow_datasets"}
 # Of rows 0 to 2, what asks for the backend and calls it, inside a function.

@@ -10,21 +10,54 @@ sizes of Caffe, and to their strides. Nor is `vgg16_bn`, whose poolings are for 
 decoder to undo.
 """
 
+import functools
+import inspect
+
 from kseg.backbones.alexnet import alexnet
 from kseg.backbones.dense_kernels import decimate, dense_to_convolution
+from kseg.backbones.freeze import freeze_batch_norm
 from kseg.backbones.googlenet import googlenet
+from kseg.backbones.hrnet import (
+    hrnet_w18,
+    hrnet_w18_small_v1,
+    hrnet_w18_small_v2,
+    hrnet_w32,
+    hrnet_w40,
+    hrnet_w48,
+)
+from kseg.backbones.mit import mit
 from kseg.backbones.mobilenet_v2 import mobilenet_v2
-from kseg.backbones.resnet import resnet50, resnet101
-from kseg.backbones.vgg16 import vgg16
+from kseg.backbones.mobilenet_v3 import mobilenet_v3, mobilenet_v3_torch
+from kseg.backbones.resnet import resnet, resnet_beta, resnet_torch
+from kseg.backbones.vgg16 import vgg16, vgg16_classifier
 from kseg.backbones.vgg16_bn import vgg16_bn
 from kseg.backbones.weights import check_weights, load_weights
 from kseg.backbones.xception65 import xception65
 from kseg.registry import unknown
 
 _BACKBONES = {
+    "hrnet_w18": hrnet_w18,
+    "hrnet_w18_small_v1": hrnet_w18_small_v1,
+    "hrnet_w18_small_v2": hrnet_w18_small_v2,
+    "hrnet_w32": hrnet_w32,
+    "hrnet_w40": hrnet_w40,
+    "hrnet_w48": hrnet_w48,
+    **{
+        f"mit_{size}": functools.partial(mit, size)
+        for size in ("b0", "b1", "b2", "b3", "b4", "b5")
+    },
     "mobilenet_v2": mobilenet_v2,
-    "resnet50": resnet50,
-    "resnet101": resnet101,
+    "mobilenet_v3_large": functools.partial(mobilenet_v3, "large"),
+    "mobilenet_v3_large_torch": functools.partial(mobilenet_v3_torch, "large"),
+    "mobilenet_v3_small": functools.partial(mobilenet_v3, "small"),
+    "mobilenet_v3_small_torch": functools.partial(mobilenet_v3_torch, "small"),
+    "resnet50": functools.partial(resnet, 50),
+    "resnet101": functools.partial(resnet, 101),
+    "resnet152": functools.partial(resnet, 152),
+    "resnet50_beta": functools.partial(resnet_beta, 50),
+    "resnet101_beta": functools.partial(resnet_beta, 101),
+    "resnet50_torch": functools.partial(resnet_torch, 50),
+    "resnet101_torch": functools.partial(resnet_torch, 101),
     "vgg16": vgg16,
     "xception65": xception65,
 }
@@ -35,11 +68,14 @@ __all__ = [
     "check_weights",
     "decimate",
     "dense_to_convolution",
+    "freeze_batch_norm",
     "googlenet",
     "load_weights",
     "names",
+    "options",
     "vgg16",
     "vgg16_bn",
+    "vgg16_classifier",
 ]
 
 
@@ -48,7 +84,22 @@ def names() -> list[str]:
     return sorted(_BACKBONES)
 
 
-def build(name: str, image, output_stride: int = 32) -> dict:
+def options(name: str) -> list[str]:
+    """Returns what a backbone can be told beside the output stride.
+
+    Args:
+        name: One of `names()`.
+
+    Raises:
+        ValueError: If `name` is unknown; the message lists the known names.
+    """
+    if name not in _BACKBONES:
+        raise ValueError(unknown("backbone", name, names()))
+    image, output_stride, *rest = inspect.signature(_BACKBONES[name]).parameters
+    return rest
+
+
+def build(name: str, image, output_stride: int = 32, **arguments) -> dict:
     """Applies a backbone to an image.
 
     Args:
@@ -56,17 +107,21 @@ def build(name: str, image, output_stride: int = 32) -> dict:
         image: Float tensor `(batch, height, width, 3)` in 0 to 255.
         output_stride: 8, 16 or 32: the stride of the densest map; strides
             beyond it become dilations.
+        **arguments: Any of `options(name)`, as `multi_grid` of a ResNet.
 
     Returns:
-        A dictionary of float tensors `c1` to `c5`.
+        A dictionary of float tensors `c1` to `c5`, and those that an option adds.
 
     Raises:
-        ValueError: If `name` or `output_stride` is not one of these.
+        ValueError: If `name` or `output_stride` is not one of these, or the
+            backbone has no such option; the message lists those that are right.
     """
-    if name not in _BACKBONES:
-        raise ValueError(unknown("backbone", name, names()))
+    known = options(name)
     if output_stride not in (8, 16, 32):
         raise ValueError(
             f"`output_stride` must be 8, 16 or 32. Received: {output_stride!r}."
         )
-    return _BACKBONES[name](image, output_stride)
+    for argument in arguments:
+        if argument not in known:
+            raise ValueError(unknown(f"option of {name!r}", argument, known))
+    return _BACKBONES[name](image, output_stride, **arguments)

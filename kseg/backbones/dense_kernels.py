@@ -83,8 +83,9 @@ def convolutional_classifier(
 
     Args:
         arrays: Layer name to `kernel` and `bias`; of these, `fc1` and `fc2`.
-        shapes: The kernels wanted: `fc6` and `fc7`, or one of them, to
-            `(height, width, channels, filters)`. A smaller one is decimated.
+        shapes: The kernels wanted: `fc6` and `fc7`, or one of them, or branches of
+            both such as `fc6_rate6`, to `(height, width, channels, filters)`. A
+            smaller one is decimated.
 
     Returns:
         Layer name to `kernel` and `bias` of the convolutions.
@@ -92,12 +93,13 @@ def convolutional_classifier(
     Raises:
         ValueError: If a kernel cannot have the shape wanted.
     """
+    dense_layers = {"fc6": ("fc1", 7), "fc7": ("fc2", 1)}
     converted = {}
-    for dense, name, size in (("fc1", "fc6", 7), ("fc2", "fc7", 1)):
-        if name in shapes:
-            kernel = dense_to_convolution(arrays[dense]["kernel"], size)
-            converted[name] = {
-                "kernel": decimate(kernel, shapes[name]),
-                "bias": decimate(arrays[dense]["bias"], shapes[name][-1:]),
-            }
+    for name, shape in shapes.items():
+        dense, size = dense_layers[name.partition("_")[0]]
+        kernel = dense_to_convolution(arrays[dense]["kernel"], size)
+        converted[name] = {
+            "kernel": decimate(kernel, shape),
+            "bias": decimate(arrays[dense]["bias"], shape[-1:]),
+        }
     return converted

@@ -1,86 +1,190 @@
-"""ResNet-50 and ResNet-101 with the 7x7 stem, dilated as asked.
+"""ResNet-50, -101 and -152 in three forms, dilated as asked.
 
 He et al., "Deep Residual Learning for Image Recognition", CVPR 2016, table 1.
 https://arxiv.org/abs/1512.03385
-Layer names, stride position (the first 1x1 of a stage) and batch norm epsilon
-are those of `keras.applications.ResNet50`, so that its published weights load by
-name. Departure: no biases in convolutions, which the batch norm makes idle;
-`kseg.backbones.load_weights` folds those of the published files into it.
+Weights of one form are of no use to another:
+
+============== ======================= ========= ======================
+function       image                   stem      a stage strides in
+============== ======================= ========= ======================
+`resnet`       mean subtracted         7x7       the first 1x1
+`resnet_beta`  mean subtracted         three 3x3 the first 3x3
+`resnet_torch` mean 0 and deviation 1  7x7       the first 3x3
+============== ======================= ========= ======================
+
+`resnet` is the paper's, of Caffe and of `keras.applications`, whose published
+weights load by layer name. `resnet_beta` is that of PSPNet, OCRNet and DeepLab's
+code, which strides in the last unit of the stage before. `resnet_torch` is
+torchvision's ("v1.5"). Padding is symmetric in all of them. Departure: no biases in
+convolutions, which the batch norm makes idle; `kseg.backbones.load_weights` folds
+those of published files into it.
 """
+
+import functools
 
 from keras import layers
 
-from kseg.backbones.normalise import subtract_mean
+from kseg.backbones.normalise import standardise, subtract_mean
 from kseg.layers import BatchNormalization, fixed_padding, stride_and_dilation
 
-
-def resnet50(image, output_stride: int) -> dict:
-    """Builds ResNet-50; arguments and result as `resnet101`."""
-    return _resnet(image, output_stride, units=(3, 4, 6, 3))
+# Table 1: units of the stages 2 to 5.
+_UNITS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 
 
-def resnet101(image, output_stride: int) -> dict:
-    """Builds ResNet-101.
+def resnet(
+    depth: int,
+    image,
+    output_stride: int,
+    multi_grid: tuple[int, int, int] = (1, 1, 1),
+    cascade: int = 0,
+) -> dict:
+    """Builds the ResNet of the paper.
 
     Args:
-        image: Float tensor `(batch, height, width, 3)`, RGB in 0 to 255; the
-            mean of ImageNet is subtracted inside.
+        depth: 50, 101 or 152.
+        image: Float tensor `(batch, height, width, 3)`, RGB in 0 to 255; it is
+            normalised inside.
         output_stride: 8, 16 or 32.
+        multi_grid: Rates of the three units of the last stage, times the stage's
+            own rate (Chen et al., "DeepLab v3", section 3.2.1).
+        cascade: Number of copies of the last stage behind it, each at twice the
+            rate of the one before (blocks 5, 6, ... of "DeepLab v3", figure 3).
 
     Returns:
         Float tensors `c1` (64 channels), `c2` (256), `c3` (512), `c4` (1024)
-        and `c5` (2048).
+        and `c5` (2048), and `c6`, `c7`, ... (2048) of a cascade.
     """
-    return _resnet(image, output_stride, units=(3, 4, 23, 3))
+    conv_bn = functools.partial(_conv_bn, epsilon=1.001e-5)
+    unit = functools.partial(_bottleneck, conv_bn, "1x1")
+    x = _stem_7x7(subtract_mean(image), conv_bn)
+    # The 3x3 lies behind the stride, so it is always dilated.
+    return _stages(x, unit, depth, output_stride, multi_grid, cascade, True)
 
 
-def _resnet(image, output_stride, units):
-    x = subtract_mean(image)
-    x = fixed_padding(x, 7, name="conv1_pad")
-    x = layers.Conv2D(64, 7, strides=2, use_bias=False, name="conv1_conv")(x)
-    x = BatchNormalization(epsilon=1.001e-5, name="conv1_bn")(x)
-    x = layers.ReLU(name="conv1_relu")(x)
+def resnet_beta(
+    depth: int,
+    image,
+    output_stride: int,
+    multi_grid: tuple[int, int, int] = (1, 1, 1),
+    cascade: int = 0,
+    dilate_first: bool = False,
+) -> dict:
+    """Builds the ResNet of PSPNet, OCRNet and DeepLab's code.
+
+    Args:
+        depth: As of `resnet`.
+        image: As of `resnet`.
+        output_stride: As of `resnet`.
+        multi_grid: As of `resnet`.
+        cascade: As of `resnet`.
+        dilate_first: Whether a 3x3 that has lost its stride is dilated as those
+            behind it, as in the code of PSPNet and DeepLab. Otherwise it stays as
+            it was, as in torchvision and OCRNet, and the dilated network holds the
+            strided one.
+
+    Returns:
+        As `resnet`, with 128 channels in `c1`.
+    """
+    conv_bn = functools.partial(_conv_bn, epsilon=1e-5)
+    unit = functools.partial(_bottleneck, conv_bn, "3x3")
+    x = _stem_3x3(subtract_mean(image), conv_bn)
+    return _stages(x, unit, depth, output_stride, multi_grid, cascade, dilate_first)
+
+
+def resnet_torch(
+    depth: int,
+    image,
+    output_stride: int,
+    multi_grid: tuple[int, int, int] = (1, 1, 1),
+    cascade: int = 0,
+    dilate_first: bool = False,
+) -> dict:
+    """Builds the ResNet of torchvision.
+
+    Args:
+        depth: As of `resnet`.
+        image: As of `resnet`.
+        output_stride: As of `resnet`.
+        multi_grid: As of `resnet`.
+        cascade: As of `resnet`.
+        dilate_first: As of `resnet_beta`.
+
+    Returns:
+        As `resnet`.
+    """
+    conv_bn = functools.partial(_conv_bn, epsilon=1e-5)
+    unit = functools.partial(_bottleneck, conv_bn, "3x3")
+    x = _stem_7x7(standardise(image), conv_bn)
+    return _stages(x, unit, depth, output_stride, multi_grid, cascade, dilate_first)
+
+
+def _stem_7x7(x, conv_bn):
+    x = conv_bn(x, 64, 7, "conv1", strides=2)
+    return layers.ReLU(name="conv1_relu")(x)
+
+
+def _stem_3x3(x, conv_bn):
+    for number, (filters, stride) in enumerate(((64, 2), (64, 1), (128, 1)), start=1):
+        x = conv_bn(x, filters, 3, f"conv1_{number}", strides=stride)
+        x = layers.ReLU(name=f"conv1_{number}_relu")(x)
+    return x
+
+
+def _stages(x, unit, depth, output_stride, multi_grid, cascade, dilate_first):
+    """Pools, and applies the stages and the copies of the last."""
+    if len(multi_grid) != 3:
+        raise ValueError(f"`multi_grid` must have 3 rates. Received: {multi_grid!r}.")
     taps = {"c1": x}
     # Behind a ReLU zeros are as good as minus infinity.
     x = fixed_padding(x, 3, name="pool1_pad")
     x = layers.MaxPooling2D(3, strides=2, name="pool1_pool")(x)
 
-    current_stride, dilation = 4, 1
-    for stage, repeats in enumerate(units, start=2):
-        stride, dilation = stride_and_dilation(
-            1 if stage == 2 else 2, current_stride, dilation, output_stride
+    current_stride, rate = 4, 1
+    for stage, repeats in enumerate(_UNITS[depth] + (3,) * cascade, start=2):
+        filters = 64 * 2 ** min(stage - 2, 3)
+        grid = multi_grid if stage >= 5 else (1,) * repeats
+        stride, next_rate = stride_and_dilation(
+            1 if stage == 2 else 2, current_stride, rate, output_stride
         )
-        current_stride *= stride
-        filters = 64 * 2 ** (stage - 2)
-        for unit in range(1, repeats + 1):
-            name = f"conv{stage}_block{unit}"
-            x = _bottleneck(x, filters, stride if unit == 1 else 1, dilation, name)
+        first_rate = next_rate if dilate_first else rate
+        name = f"conv{stage}_block"
+        x = unit(x, filters, f"{name}1", stride, grid[0] * first_rate)
+        for number, factor in enumerate(grid[1:], start=2):
+            x = unit(x, filters, f"{name}{number}", 1, factor * next_rate)
+        current_stride, rate = current_stride * stride, next_rate
         taps[f"c{stage}"] = x
     return taps
 
 
-def _bottleneck(x, filters, stride, dilation, name):
-    """1x1 (strided), 3x3 (dilated), 1x1 to four times the channels, and add."""
+def _bottleneck(conv_bn, strided, x, filters, name, stride, rate):
+    """1x1, 3x3 (dilated), 1x1 to four times the channels, and add."""
+    stride_1x1, stride_3x3 = (stride, 1) if strided == "1x1" else (1, stride)
     shortcut = x
-    if name.endswith("block1"):
-        shortcut = _conv_bn(x, 4 * filters, 1, f"{name}_0", strides=stride)
-    x = _conv_bn(x, filters, 1, f"{name}_1", strides=stride)
+    if x.shape[-1] != 4 * filters:
+        shortcut = conv_bn(x, 4 * filters, 1, f"{name}_0", strides=stride)
+    x = conv_bn(x, filters, 1, f"{name}_1", strides=stride_1x1)
     x = layers.ReLU(name=f"{name}_1_relu")(x)
-    x = _conv_bn(x, filters, 3, f"{name}_2", dilation_rate=dilation)
+    x = conv_bn(x, filters, 3, f"{name}_2", strides=stride_3x3, dilation_rate=rate)
     x = layers.ReLU(name=f"{name}_2_relu")(x)
-    x = _conv_bn(x, 4 * filters, 1, f"{name}_3")
+    x = conv_bn(x, 4 * filters, 1, f"{name}_3")
     x = layers.Add(name=f"{name}_add")([shortcut, x])
     return layers.ReLU(name=f"{name}_out")(x)
 
 
-def _conv_bn(x, filters, kernel_size, name, **options):
+def _conv_bn(x, filters, kernel_size, name, strides=1, dilation_rate=1, *, epsilon):
+    """Convolves with symmetric padding, then normalises."""
+    padding = "same"
+    if strides > 1 and kernel_size > 1:
+        x = fixed_padding(x, kernel_size, name=f"{name}_pad")
+        padding = "valid"
     x = layers.Conv2D(
         filters,
         kernel_size,
-        padding="same",
+        strides=strides,
+        dilation_rate=dilation_rate,
+        padding=padding,
         use_bias=False,
         kernel_initializer="he_normal",
         name=f"{name}_conv",
-        **options,
     )(x)
-    return BatchNormalization(epsilon=1.001e-5, name=f"{name}_bn")(x)
+    return BatchNormalization(epsilon=epsilon, name=f"{name}_bn")(x)

@@ -6,6 +6,7 @@ trained on and how its images were prepared.
 
 import dataclasses
 import logging
+import re
 from pathlib import Path
 
 import h5py
@@ -53,6 +54,20 @@ IMAGENET = {
         0.713,
         "rgb",
     ),
+    "mobilenet_v3_large": WeightsRecord(
+        f"{_KERAS}/mobilenet_v3/weights_mobilenet_v3_large_224_1.0_float_no_top_v2.h5",
+        "md5:07fb09a5933dd0c8eaafa16978110389",
+        "Apache-2.0",
+        0.756,
+        "rgb",
+    ),
+    "mobilenet_v3_small": WeightsRecord(
+        f"{_KERAS}/mobilenet_v3/weights_mobilenet_v3_small_224_1.0_float_no_top_v2.h5",
+        "md5:d3e8ec802a04aa4fc771ee12a9a9b836",
+        "Apache-2.0",
+        0.681,
+        "rgb",
+    ),
     "resnet50": WeightsRecord(
         f"{_KERAS}/resnet/resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
         "md5:4d473c1dd8becc155b73f8504c6f6626",
@@ -65,6 +80,13 @@ IMAGENET = {
         "md5:88cf7a10940856eca736dc7b7e228a21",
         "MIT",
         0.764,
+        "bgr",
+    ),
+    "resnet152": WeightsRecord(
+        f"{_KERAS}/resnet/resnet152_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        "md5:ee4c566cf9a93f14d82f913c2dc6dd0c",
+        "MIT",
+        0.766,
         "bgr",
     ),
     "vgg16": WeightsRecord(
@@ -83,8 +105,8 @@ IMAGENET_WITH_CLASSIFIER = {
         digest="md5:64373286793e3c8b2b4e3219cbf3544b",
     ),
 }
-# Dense layers as convolutions, behind the last feature map.
-_CLASSIFIER = ("fc6", "fc7")
+# Dense layers as convolutions, behind the last feature map, and DeepLab's branches.
+_CLASSIFIER = re.compile(r"fc[67](_rate\d+)?")
 
 
 def check_weights(weights: str | Path | None, backbone: str | None = None) -> None:
@@ -139,9 +161,9 @@ def load_weights(
 ) -> keras.Model:
     """Fills a freshly built network.
 
-    Where the backbone ends in `fc6` and `fc7`, `"imagenet"` is the file with the
-    dense layers, which become these convolutions; from a file without them, `fc6`
-    and `fc7` start anew and a message says so.
+    Where the backbone ends in `fc6` and `fc7`, or in branches of them such as
+    `fc6_rate6`, `"imagenet"` is the file with the dense layers, which become these
+    convolutions; from a file without them they start anew and a message says so.
 
     Args:
         model: The network.
@@ -168,7 +190,7 @@ def load_weights(
     else:
         trunk = keras.Model(model.input, features)
         if weights == "imagenet" and backbone is not None:
-            whole = any(layer.name in _CLASSIFIER for layer in trunk.layers)
+            whole = any(_CLASSIFIER.fullmatch(layer.name) for layer in trunk.layers)
             record = (IMAGENET_WITH_CLASSIFIER if whole else IMAGENET)[backbone]
             weights = fetch(record.url, record.path(), record.digest)
         flip = backbone in IMAGENET and IMAGENET[backbone].channels == "bgr"
@@ -189,7 +211,7 @@ def _load_h5(trunk: keras.Model, path: Path, flip_channels: bool) -> None:
     classifier = {
         layer.name: tuple(layer.kernel.shape)
         for layer in layers
-        if layer.name in _CLASSIFIER
+        if _CLASSIFIER.fullmatch(layer.name)
     }
     if "fc1" in arrays:
         arrays |= convolutional_classifier(arrays, classifier)
@@ -237,13 +259,15 @@ def _read_h5(path: Path) -> dict[str, dict[str, np.ndarray]]:
         )
     with h5py.File(path) as file:
         root = file["model_weights"] if "model_weights" in file else file
+        names = [_text(name) for name in root.attrs.get("layer_names", ())]
+        slashes = any("/" in name for name in names)
         layers = {}
-        for name in root.attrs.get("layer_names", ()):
-            name = name.decode() if isinstance(name, bytes) else name
+        for name in names:
             group = root[name]
+            name = _without_slashes(name) if slashes else name
             layers[name] = {}
             for key in group.attrs["weight_names"]:
-                key = key.decode() if isinstance(key, bytes) else key
+                key = _text(key)
                 short = key.rsplit("/", 1)[-1].split(":")[0]
                 # "depthwise_kernel" is the only kernel of its layer.
                 short = "kernel" if "kernel" in short else short
@@ -254,3 +278,13 @@ def _read_h5(path: Path) -> dict[str, dict[str, np.ndarray]]:
             f"Received: {path}."
         )
     return layers
+
+
+def _text(name: str | bytes) -> str:
+    """Returns a name, which h5py may give as bytes."""
+    return name.decode() if isinstance(name, bytes) else name
+
+
+def _without_slashes(name: str) -> str:
+    """Returns what Keras 3 calls a layer of MobileNetV3, which Keras 2 published."""
+    return name.lower().replace("/batchnorm", "_bn").replace("/", "_")

@@ -1,24 +1,29 @@
 """Blocks that two or more networks share; `keras.ops` only."""
 
+from kseg.layers.aspp import atrous_spatial_pyramid
 from kseg.layers.binary import class_logits
 from kseg.layers.boxes import Box, enlarge_box
 from kseg.layers.convolution import (
     BatchNormalization,
     conv_bn_relu,
+    conv_relu,
     fixed_padding,
     separable_conv_bn_relu,
 )
 from kseg.layers.crop import CropLike, crop_centre
 from kseg.layers.dilation import stride_and_dilation
 from kseg.layers.local_response import LocalResponseNormalization
+from kseg.layers.object_context import ObjectAttention, ObjectRegions
 from kseg.layers.padding import PadToLeast
-from kseg.layers.pooling import DilatedMaxPooling2D
+from kseg.layers.pooling import AdaptiveAveragePooling2D, DilatedMaxPooling2D
 from kseg.layers.resize import ResizeLike
+from kseg.layers.scale import Shrink, enlarge_cells
 from kseg.layers.transposed import BilinearKernel, bilinear_transposed
 from kseg.layers.unpooling import MaxPoolingWithIndices, MaxUnpooling
 from kseg.layers.valid_size import ValidSize
 
 __all__ = [
+    "AdaptiveAveragePooling2D",
     "BatchNormalization",
     "BilinearKernel",
     "Box",
@@ -27,14 +32,20 @@ __all__ = [
     "LocalResponseNormalization",
     "MaxPoolingWithIndices",
     "MaxUnpooling",
+    "ObjectAttention",
+    "ObjectRegions",
     "PadToLeast",
     "ResizeLike",
+    "Shrink",
     "ValidSize",
+    "atrous_spatial_pyramid",
     "bilinear_transposed",
     "class_logits",
     "conv_bn_relu",
+    "conv_relu",
     "crop_centre",
     "enlarge_box",
+    "enlarge_cells",
     "fixed_padding",
     "separable_conv_bn_relu",
     "stride_and_dilation",

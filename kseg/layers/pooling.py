@@ -1,4 +1,4 @@
-"""Max pooling that keeps the resolution."""
+"""Pooling that Keras does not have: over taps apart, and into a number of bins."""
 
 import keras
 from keras import ops
@@ -45,3 +45,57 @@ class DilatedMaxPooling2D(keras.layers.Layer):
     def get_config(self):
         """Returns the arguments of the constructor."""
         return {**super().get_config(), "dilation_rate": self.dilation_rate}
+
+
+@keras.saving.register_keras_serializable(package="kseg")
+class AdaptiveAveragePooling2D(keras.layers.Layer):
+    """Averages a map of any size into a number of bins, as PyTorch does.
+
+    Of `size` pixels bin i holds those from `i * size / bins`, rounded down, up to
+    `(i + 1) * size / bins`, rounded up: bins overlap where `bins` does not divide
+    the size, and share pixels where there are fewer pixels than bins. Keras's layer
+    of this name does not take sizes that are unknown until the graph runs.
+
+    Args:
+        bins: Height and width of the result.
+        **kwargs: `name` and `dtype` of `keras.layers.Layer`.
+    """
+
+    def __init__(self, bins: int, **kwargs):
+        """Stores the number of bins."""
+        super().__init__(**kwargs)
+        self.bins = bins
+
+    def call(self, x):
+        """Pools.
+
+        Args:
+            x: Float tensor `(batch, height, width, channels)`.
+
+        Returns:
+            Float tensor `(batch, bins, bins, channels)`.
+        """
+        return self._pool_side(self._pool_side(x, axis=1), axis=2)
+
+    def _pool_side(self, x, axis):
+        """Averages along one axis; a mean of means, as a bin's rows are alike."""
+        size = ops.shape(x)[axis]
+        if isinstance(size, int) and size % self.bins == 0:
+            # One operator, whose gradient needs no map per bin.
+            window = [1, 1]
+            window[axis - 1] = size // self.bins
+            return ops.average_pool(x, tuple(window), data_format="channels_last")
+        means = []
+        for i in range(self.bins):
+            start, end = i * size // self.bins, -(-(i + 1) * size // self.bins)
+            pixels = x[:, start:end] if axis == 1 else x[:, :, start:end]
+            means.append(ops.mean(pixels, axis=axis, keepdims=True))
+        return ops.concatenate(means, axis=axis)
+
+    def compute_output_shape(self, shape):
+        """Returns `shape` with the bins for height and width."""
+        return (shape[0], self.bins, self.bins, shape[3])
+
+    def get_config(self):
+        """Returns the arguments of the constructor."""
+        return {**super().get_config(), "bins": self.bins}

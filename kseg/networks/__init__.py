@@ -3,9 +3,18 @@
 import inspect
 
 from kseg.networks.deconvnet import deconvnet
+from kseg.networks.deeplabv1 import deeplabv1, deeplabv1_msc
+from kseg.networks.deeplabv2 import deeplabv2
+from kseg.networks.deeplabv3 import deeplabv3
 from kseg.networks.deeplabv3plus import deeplabv3plus
 from kseg.networks.fcn import fcn8s, fcn16s, fcn32s
 from kseg.networks.hed import hed
+from kseg.networks.hrnet import hrnet
+from kseg.networks.lraspp import lraspp
+from kseg.networks.ocrnet import ocrnet
+from kseg.networks.pspnet import pspnet
+from kseg.networks.refinenet import refinenet
+from kseg.networks.segformer import segformer
 from kseg.networks.segnet import segnet, segnet_basic
 from kseg.networks.unet import unet
 from kseg.registry import builder, names, unknown
@@ -14,12 +23,22 @@ __all__ = [
     "build",
     "builder",
     "deconvnet",
+    "deeplabv1",
+    "deeplabv1_msc",
+    "deeplabv2",
+    "deeplabv3",
     "deeplabv3plus",
     "fcn8s",
     "fcn16s",
     "fcn32s",
     "hed",
+    "hrnet",
+    "lraspp",
     "names",
+    "ocrnet",
+    "pspnet",
+    "refinenet",
+    "segformer",
     "segnet",
     "segnet_basic",
     "unet",

@@ -5,15 +5,21 @@ Image Segmentation", ECCV 2018, figure 2. https://arxiv.org/abs/1802.02611
 Departures: half-pixel resizing, where the authors' code aligns corners; batch
 norm momentum is 0.9, theirs .9997 is for runs of 30,000 steps; on
 MobileNetV2 the low-level features are the 24 channels that leave the stage of
-stride 4, as in the authors' zoo there is no decoder to copy; on ResNet they are
-the end of the stage of stride 4, theirs are inside a unit, ahead of its addition.
+stride 4, as the network of the authors' zoo has no decoder to copy and is
+`kseg.networks.deeplabv3`; on ResNet they are the end of the stage of stride 4, theirs
+are inside a unit, ahead of its addition.
 """
 
 import keras
 from keras import layers
 
 from kseg import backbones
-from kseg.layers import ResizeLike, conv_bn_relu, separable_conv_bn_relu
+from kseg.layers import (
+    ResizeLike,
+    atrous_spatial_pyramid,
+    conv_bn_relu,
+    separable_conv_bn_relu,
+)
 from kseg.registry import check_num_classes, register
 
 # Section 4.1: the rates at output stride 16; at 8 they double.
@@ -36,8 +42,8 @@ def deeplabv3plus(
 
     Args:
         num_classes: Number of classes: background counts, void does not.
-        backbone: `"mobilenet_v2"`, `"resnet50"`, `"resnet101"` or
-            `"xception65"`.
+        backbone: One of `kseg.backbones.names()`; the paper's are `"xception65"`
+            and `"resnet101_beta"`.
         weights: `None`, `"imagenet"`, the path of a Keras `.h5` file of the
             backbone, or the path of a `.keras` checkpoint of this network; the
             head of another class count starts anew and a message says so.
@@ -62,21 +68,16 @@ def deeplabv3plus(
         raise ValueError(f"`output_stride` must be 8 or 16. Received: {output_stride}.")
     backbones.check_weights(weights, backbone)
     conv = separable_conv_bn_relu if separable else conv_bn_relu
+    # As in the authors' code, where a stage strides ahead of its first unit.
+    dilate_first = "dilate_first" in backbones.options(backbone)
+    options = {"dilate_first": True} if dilate_first else {}
 
     image = keras.Input(input_shape, name="image")
-    features = backbones.build(backbone, image, output_stride)
+    features = backbones.build(backbone, image, output_stride, **options)
 
     # Encoder: the pyramid over the last map.
-    x = features["c5"]
-    pyramid = [conv_bn_relu(x, filters, 1, name="aspp_1x1")]
-    for rate in _RATES:
-        rate = rate * 16 // output_stride
-        pyramid.append(conv(x, filters, 3, dilation_rate=rate, name=f"aspp_rate{rate}"))
-    pooled = layers.GlobalAveragePooling2D(keepdims=True, name="aspp_pool")(x)
-    pooled = conv_bn_relu(pooled, filters, 1, name="aspp_image")
-    pyramid.append(ResizeLike(name="aspp_image_resize")(pooled, x))
-    x = layers.Concatenate(name="aspp")(pyramid)
-    x = conv_bn_relu(x, filters, 1, name="aspp_fuse")
+    rates = [rate * 16 // output_stride for rate in _RATES]
+    x = atrous_spatial_pyramid(features["c5"], rates, filters, separable)
 
     # Decoder: the low-level features beside the enlarged encoder output.
     low = conv_bn_relu(features["c2"], low_level_filters, 1, name="low_level")

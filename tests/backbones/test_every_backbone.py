@@ -8,9 +8,17 @@ from kseg import backbones
 TAPS = ["c1", "c2", "c3", "c4", "c5"]
 
 
-# ResNet-101 is ResNet-50 with more units.
+# Deeper ResNets are ResNet-50 with more units.
 @pytest.fixture(
-    scope="module", params=["mobilenet_v2", "resnet50", "vgg16", "xception65"]
+    scope="module",
+    params=[
+        "mobilenet_v2",
+        "resnet50",
+        "resnet50_beta",
+        "resnet50_torch",
+        "vgg16",
+        "xception65",
+    ],
 )
 def strided(request):
     """The classifier's trunk, output stride 32."""
@@ -80,3 +88,18 @@ def test_an_unknown_backbone_lists_the_known_and_the_nearest():
         ValueError, match="'mobilenet_v2', 'resnet101'.*mean 'resnet50'"
     ):
         backbones.build("resnet_50", keras.Input((None, None, 3)))
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("mobilenet_v2", []),
+        ("resnet50", ["multi_grid", "cascade"]),
+        ("resnet50_beta", ["multi_grid", "cascade", "dilate_first"]),
+    ],
+)
+def test_an_unknown_option_lists_the_known(name, known):
+    assert backbones.options(name) == known
+    with pytest.raises(ValueError, match=f"option of '{name}'.*'multigrid'") as error:
+        backbones.build(name, keras.Input((None, None, 3)), multigrid=(1, 2, 4))
+    assert str(known) in str(error.value)

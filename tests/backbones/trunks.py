@@ -7,10 +7,11 @@ import numpy as np
 from kseg import backbones
 
 
-def trunk(name, output_stride=32):
+def trunk(name, output_stride=32, **options):
     """Returns a model from images to the dictionary of the backbone's maps."""
     image = keras.Input((None, None, 3))
-    return keras.Model(image, backbones.build(name, image, output_stride), name=name)
+    maps = backbones.build(name, image, output_stride, **options)
+    return keras.Model(image, maps, name=name)
 
 
 def run(model, images):

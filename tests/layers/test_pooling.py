@@ -1,10 +1,12 @@
+import math
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
 
-from kseg.layers import DilatedMaxPooling2D
+from kseg.layers import AdaptiveAveragePooling2D, DilatedMaxPooling2D
 
 
 def noise(*size):
@@ -43,8 +45,62 @@ def test_one_graph_pools_any_size():
         np.testing.assert_array_equal(run(noise(*size)), model(noise(*size)))
 
 
-def test_a_saved_layer_is_the_same_layer():
+def test_a_saved_dilated_pooling_is_the_same_layer():
     restored = keras.saving.deserialize_keras_object(
         keras.saving.serialize_keras_object(DilatedMaxPooling2D(4, name="pool4"))
     )
     assert (restored.dilation_rate, restored.name) == (4, "pool4")
+
+
+def bin_means(x, bins):
+    """The means of PyTorch's windows, from the definition."""
+    edges = [
+        [
+            (math.floor(i * side / bins), math.ceil((i + 1) * side / bins))
+            for i in range(bins)
+        ]
+        for side in x.shape[1:3]
+    ]
+    return np.array(
+        [
+            [x[:, top:bottom, left:right].mean((1, 2)) for left, right in edges[1]]
+            for top, bottom in edges[0]
+        ]
+    ).transpose(2, 0, 1, 3)
+
+
+@pytest.mark.parametrize("bins", [1, 2, 3, 6])
+@pytest.mark.parametrize("size", [(1, 1), (2, 4), (6, 12), (7, 11), (13, 6)])
+def test_bins_are_the_means_of_their_windows(size, bins):
+    actual = AdaptiveAveragePooling2D(bins)(noise(*size))
+    assert actual.shape == (2, bins, bins, 3)
+    np.testing.assert_allclose(actual, bin_means(noise(*size), bins), atol=1e-6)
+
+
+def test_one_graph_averages_any_size():
+    inputs = keras.Input((None, None, 3))
+    model = keras.Model(inputs, AdaptiveAveragePooling2D(3)(inputs))
+    assert model.output_shape == (None, 3, 3, 3)
+    signature = [tf.TensorSpec((None, None, None, 3))]
+    run = tf.function(model, input_signature=signature)
+    for size in ((9, 4), (5, 6), (1, 1)):
+        expected = bin_means(noise(*size), 3)
+        np.testing.assert_allclose(run(noise(*size)), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [(9, 6), (7, 5)])
+def test_every_pixel_has_its_share_of_the_gradient(size):
+    x = tf.constant(noise(*size))
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        total = tf.reduce_sum(AdaptiveAveragePooling2D(3)(x))
+    gradient = tape.gradient(total, x)
+    assert np.all(gradient > 0)
+    np.testing.assert_allclose(tf.reduce_sum(gradient), 2 * 3 * 3 * 3, rtol=1e-5)
+
+
+def test_a_saved_adaptive_pooling_is_the_same_layer():
+    restored = keras.saving.deserialize_keras_object(
+        keras.saving.serialize_keras_object(AdaptiveAveragePooling2D(6, name="pool6"))
+    )
+    assert (restored.bins, restored.name) == (6, "pool6")

@@ -84,6 +84,22 @@ def test_an_auxiliary_head_shares_the_network():
         parts.add_heads(model, "encoder2_relu2", weight=-1)
 
 
+@pytest.mark.parametrize(
+    ("backbone", "tap", "expected"),
+    [
+        ("resnet50_beta", "conv4_block6_out", 49_081_578),
+        ("resnet101_beta", "conv4_block23_out", 68_073_706),
+    ],
+)
+def test_the_auxiliary_head_is_that_of_pspnet(backbone, tap, expected):
+    """3x3 to 256 channels, batch norm, ReLU, dropout 0.1, 1x1 (section 3.3)."""
+    model = kseg.build("pspnet", num_classes=21, backbone=backbone)
+    both, factors = parts.add_heads(model, tap)
+    assert factors == {"logits": 1.0, "auxiliary": 0.4}
+    assert sum(np.prod(v.shape) for v in both.trainable_variables) == expected
+    assert both.get_layer("auxiliary_dropout").rate == 0.1
+
+
 def test_layers_of_the_network_are_heads():
     model = kseg.build("hed", padding="same")
     both, factors = parts.add_heads(model, outputs=["side2", "side5"], weight=0.5)

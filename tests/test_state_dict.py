@@ -1,0 +1,468 @@
+"""Checkpoints of PyTorch, read without it."""
+
+import collections
+import io
+import json
+import pickle
+import struct
+import zipfile
+
+import numpy as np
+import pytest
+
+from kseg.state_dict import read_state_dict
+
+DTYPES = {
+    "Half": "float16",
+    "Float": "float32",
+    "Double": "float64",
+    "Char": "int8",
+    "Short": "int16",
+    "Int": "int32",
+    "Long": "int64",
+    "Byte": "uint8",
+    "Bool": "bool",
+}
+
+
+class Global:
+    """A global name in a pickle that nothing here need have."""
+
+    def __init__(self, name):
+        self.name = name
+
+
+class Call:
+    """A call of a global in a pickle."""
+
+    def __init__(self, name, *arguments):
+        self.name, self.arguments = name, arguments
+
+
+class Storage:
+    """A storage by its identifier."""
+
+    def __init__(self, kind, key, numel, *rest):
+        self.pid = "storage", Global(f"torch {kind}Storage"), key, "cpu", numel, *rest
+
+
+class Pickler(pickle._Pickler):
+    """Writes the names of what is not here, as PyTorch would."""
+
+    def persistent_id(self, value):
+        return value.pid if isinstance(value, Storage) else None
+
+    def save(self, value, save_persistent_id=True):
+        if isinstance(value, Global):
+            self.write(f"c{value.name.replace(' ', chr(10))}\n".encode())
+        elif isinstance(value, Call):
+            self.save(Global(value.name))
+            self.save(value.arguments)
+            self.write(pickle.REDUCE)
+        else:
+            super().save(value, save_persistent_id)
+
+
+def pickled(value):
+    file = io.BytesIO()
+    Pickler(file, protocol=2).dump(value)
+    return file.getvalue()
+
+
+def tensor(key="0", size=(2, 3), stride=(3, 1), offset=0, kind="Float", numel=6):
+    storage = Storage(kind, key, numel)
+    arguments = storage, offset, size, stride, False, collections.OrderedDict()
+    return Call("torch._utils _rebuild_tensor_v2", *arguments)
+
+
+def write_zip(path, value, storages=None, byteorder=b"little"):
+    """Writes what `torch.save` does; `value` may be a finished pickle."""
+    if storages is None:
+        storages = {"0": np.arange(6, dtype="<f4")}
+    with zipfile.ZipFile(path, "w") as archive:
+        data = value if isinstance(value, bytes) else pickled(value)
+        archive.writestr("archive/data.pkl", data)
+        archive.writestr("archive/byteorder", byteorder)
+        for key, numbers in storages.items():
+            archive.writestr(f"archive/data/{key}", np.asarray(numbers).tobytes())
+    return path
+
+
+def write_legacy(path, value, storages):
+    """Writes what `torch.save` did before 1.6."""
+    with open(path, "wb") as file:
+        for part in (0x1950A86A20F9469CFC6C, 1001, {"little_endian": True}, value):
+            file.write(pickled(part))
+        file.write(pickled(list(storages)))
+        for numbers in storages.values():
+            file.write(struct.pack("<q", len(numbers)) + numbers.tobytes())
+    return path
+
+
+def write_safetensors(path, header, data=b""):
+    header = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(header)) + header + data)
+    return path
+
+
+def assert_arrays(actual, expected):
+    assert actual.keys() == expected.keys()
+    for name, value in expected.items():
+        assert actual[name].dtype == value.dtype, name
+        assert actual[name].shape == value.shape, name
+        np.testing.assert_array_equal(actual[name], value, err_msg=name)
+
+
+SIX = np.arange(6, dtype="float32")
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "checkpoint.pth"
+
+
+def test_views_of_a_shared_storage(path):
+    """Strides, offsets, an expanded number, a scalar and an empty tensor."""
+    numbers = np.arange(24, dtype="<f4")
+    views = {
+        "all": tensor(size=(2, 3, 4), stride=(12, 4, 1)),
+        "transposed": tensor(size=(4, 6), stride=(1, 4)),
+        "part": tensor(size=(2, 2), stride=(4, 2), offset=5),
+        "expanded": tensor(size=(3, 2), stride=(0, 0), offset=23),
+        "scalar": tensor(size=(), stride=(), offset=7),
+        "empty": tensor(size=(0, 3), stride=(3, 1)),
+    }
+    write_zip(path, views, {"0": numbers})
+    expected = {
+        "all": numbers.reshape(2, 3, 4),
+        "transposed": numbers.reshape(6, 4).T,
+        "part": np.array([[5, 7], [9, 11]], "float32"),
+        "expanded": np.full((3, 2), 23, "float32"),
+        "scalar": np.array(7, "float32"),
+        "empty": np.zeros((0, 3), "float32"),
+    }
+    found = read_state_dict(path)
+    assert_arrays(found, expected)
+    found["all"][:] = -1  # arrays of their own, to write to
+    assert_arrays(found | {"all": expected["all"]}, expected)
+
+
+@pytest.mark.parametrize("write", [write_zip, write_legacy])
+def test_all_dtypes(path, write):
+    rng = np.random.default_rng(0)
+    numbers = {x: rng.integers(0, 2, 6).astype(x) for x in DTYPES.values()}
+    numbers["int64"][0] = -(2**60)
+    numbers["float64"][0] = np.pi
+    tensors = {
+        dtype: tensor(key=dtype, size=(6,), stride=(1,), kind=kind)
+        for kind, dtype in DTYPES.items()
+    }
+    write(path, tensors, numbers)
+    assert_arrays(read_state_dict(path), numbers)
+
+
+@pytest.mark.parametrize("write", [write_zip, write_legacy])
+def test_bfloat16_becomes_float32(path, write):
+    bits = np.array([0x3F80, 0xC049, 0x7F80, 0x0001], "<u2")
+    entry = tensor(size=(4,), stride=(1,), kind="BFloat16")
+    write(path, {"x": entry}, {"0": bits})
+    expected = np.array([1, -3.140625, np.inf, 2.0**-133], "float32")
+    assert_arrays(read_state_dict(path), {"x": expected})
+
+
+def test_what_is_no_tensor_is_left_out(path):
+    """Of a training state, with a parameter and all that scripts keep beside it."""
+    scalar = Call("numpy.core.multiarray scalar", Call("numpy dtype", "f8"), b"1234")
+    content = {
+        "epoch": 3,
+        "best": scalar,
+        "arguments": Call("argparse Namespace"),
+        "device": Call("torch device", "cpu"),
+        "optimizer": {"state": {0: {"momentum_buffer": tensor()}}, "lr": [0.1]},
+        "state_dict": collections.OrderedDict(
+            weight=Call("torch._utils _rebuild_parameter", tensor(), True, {}),
+            steps=12,
+            dtype=Global("torch float32"),
+        ),
+    }
+    write_zip(path, content)
+    assert_arrays(read_state_dict(path), {"weight": SIX.reshape(2, 3)})
+
+
+def test_attributes_of_a_dictionary_are_left_out(path):
+    """A state dictionary has its versions in an attribute; others could do harm."""
+    data = pickled({"x": tensor(), "versions": 0})
+    empty = b"ccollections\nOrderedDict\n)R}X\x05\x00\x00\x00itemsK\x01sb"
+    assert data.count(b"K\x00s") == 0 and data.endswith(b"K\x00u.")
+    write_zip(path, data.removesuffix(b"K\x00u.") + empty + b"u.")
+    assert list(read_state_dict(path)) == ["x"]
+
+
+@pytest.mark.parametrize(
+    "nest",
+    [
+        lambda x: x,
+        lambda x: {"state_dict": x, "epoch": 1},
+        lambda x: {"model": x},
+        lambda x: {"model_state_dict": x},
+        lambda x: {"model": {"state_dict": x}, "optimizer": {}},
+    ],
+)
+def test_a_nested_dictionary_is_found(path, nest):
+    write_zip(path, nest({"a.weight": tensor()}))
+    assert_arrays(read_state_dict(path), {"a.weight": SIX.reshape(2, 3)})
+
+
+def test_the_prefix_of_data_parallel_goes_where_all_have_it(path):
+    write_zip(path, {"module.a": tensor(), "module.module.b": tensor()})
+    assert list(read_state_dict(path)) == ["a", "module.b"]
+    write_zip(path, {"module.a": tensor(), "b": tensor()})
+    assert list(read_state_dict(path)) == ["module.a", "b"]
+
+
+# Refusals.
+
+
+@pytest.mark.parametrize("form", ["zip", "legacy"])
+@pytest.mark.parametrize("name", ["posix system", "os system", "builtins exec"])
+def test_a_pickle_runs_nothing(tmp_path, path, form, name):
+    touched = tmp_path / "touched"
+    code = f"open({str(touched)!r}, 'w')" if "exec" in name else f"touch {touched}"
+    content = {"x": tensor(), "y": Call(name, code)}
+    if form == "zip":
+        write_zip(path, content)
+    else:
+        path.write_bytes(pickled(Call(name, code)))
+    module, function = name.split()
+    with pytest.raises(ValueError, match=f"{path}: its pickle asks for {module}") as e:
+        read_state_dict(path)
+    assert f"{module}.{function}, which no tensor needs" in str(e.value)
+    assert "torch.save(model.state_dict(), path)" in str(e.value)
+    assert not touched.exists()
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        b"\x80\x04\x8c\x05posix\x8c\x06system\x93\x8c\x04true\x85R.",  # STACK_GLOBAL
+        b"\x80\x02(S'true'\niposix\nsystem\n.",  # INST
+        b"\x80\x04\x8c\x0bcollections\x8c\x14OrderedDict.fromkeys\x93.",
+        b"\x80\x02ctorchvision.models\nResNet\n)\x81.",
+        b"\x80\x02ctorch\nQInt8Storage\n.",
+    ],
+)
+def test_no_opcode_gets_another_name(path, code):
+    write_zip(path, code)
+    with pytest.raises(ValueError, match="its pickle asks for .*which no tensor needs"):
+        read_state_dict(path)
+
+
+def test_a_name_that_is_refused_is_not_imported(tmp_path, path, monkeypatch):
+    (tmp_path / "harmful.py").write_text("raise SystemExit('imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    write_zip(path, {"x": Call("harmful function")})
+    with pytest.raises(ValueError, match="asks for harmful.function"):
+        read_state_dict(path)
+
+
+def test_what_a_pickle_changes_is_its_own(path):
+    """Attributes of a function that rebuilds tensors are set by a pickle."""
+    change = (
+        b"ctorch._utils\n_rebuild_parameter\nN}X\x0c\x00\x00\x00__defaults__)s\x86b"
+    )
+    data = pickled({"x": tensor(), "y": 0})
+    write_zip(path, data.removesuffix(b"K\x00u.") + change + b"u.")
+    assert list(read_state_dict(path)) == ["x"]
+    parameter = Call("torch._utils _rebuild_parameter", tensor(), True, {})
+    write_zip(path, {"x": parameter})
+    assert_arrays(read_state_dict(path), {"x": SIX.reshape(2, 3)})
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        dict(size=(3, 3)),
+        dict(offset=1),
+        dict(offset=-1),
+        dict(size=(2, 3), stride=(-3, 1)),
+        dict(size=(-2, -3)),
+        dict(size=(2, 3), stride=(2**62, 2**62)),
+    ],
+)
+def test_a_tensor_beyond_its_storage_is_refused(path, wrong):
+    write_zip(path, {"conv.weight": tensor(**wrong)})
+    with pytest.raises(ValueError, match="'conv.weight' of shape .*within its 6 numb"):
+        read_state_dict(path)
+
+
+@pytest.mark.parametrize("wrong", [dict(key="1"), dict(kind="Double", size=(6,))])
+def test_another_storage_is_refused(path, wrong):
+    write_zip(path, {"x": tensor(**wrong)})
+    with pytest.raises(ValueError, match=str(path)):
+        read_state_dict(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"<html>Not found</html>", "begins with b'<html>Not', which is neither"),
+        (b"", "begins with b''"),
+        (b"PK\x03\x04 and then nothing", "not a zip file"),
+        (pickle.dumps({"epoch": 1}), "a pickle that is not of torch.save"),
+        (struct.pack("<Q", 99) + b"{}", "header of 99 bytes, where 2 are left"),
+    ],
+)
+def test_other_files_are_refused(path, content, message):
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=message) as error:
+        read_state_dict(path)
+    assert str(path) in str(error.value)
+    assert "Fetch it again" in str(error.value)
+
+
+def test_other_archives_are_refused(path):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("word/document.xml", "")
+    with pytest.raises(ValueError, match="'word/document.xml'.*without a data.pkl"):
+        read_state_dict(path)
+    write_zip(path, {"x": tensor()}, byteorder=b"big")
+    with pytest.raises(ValueError, match="in the order b'big'"):
+        read_state_dict(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"epoch": 1, "net": {"x": 1}}, r"no tensors, but \['epoch', 'net'\]"),
+        ([1, 2], "a list, not a dictionary of tensors"),
+        ({}, r"no tensors, but \[\]"),
+    ],
+)
+def test_a_file_without_tensors_is_refused(path, content, message):
+    write_zip(path, content)
+    with pytest.raises(ValueError, match=message):
+        read_state_dict(path)
+
+
+@pytest.mark.parametrize("form", ["zip", "legacy", "safetensors"])
+def test_a_file_cut_short_is_refused_wherever_it_ends(path, form):
+    if form == "zip":
+        write_zip(path, {"x": tensor()})
+    elif form == "legacy":
+        write_legacy(path, {"x": tensor()}, {"0": SIX})
+    else:
+        entry = dict(dtype="F32", shape=[6], data_offsets=[0, 24])
+        write_safetensors(path, {"x": entry}, SIX.tobytes())
+    whole = path.read_bytes()
+    assert list(read_state_dict(path)) == ["x"]
+    for length in range(0, len(whole), 7):
+        path.write_bytes(whole[:length])
+        with pytest.raises(ValueError, match="whole file"):
+            read_state_dict(path)
+
+
+def test_an_absent_file():
+    with pytest.raises(FileNotFoundError, match="absent.pth"):
+        read_state_dict("absent.pth")
+
+
+# Safetensors.
+
+
+def test_safetensors(path):
+    integers = np.array([-1, 2], "<i8")
+    entries = {
+        "__metadata__": {"format": "pt"},
+        "bits": dict(dtype="BF16", shape=[2], data_offsets=[0, 4]),
+        "half": dict(dtype="F16", shape=[1, 2], data_offsets=[4, 8]),
+        "steps": dict(dtype="I64", shape=[2], data_offsets=[8, 24]),
+        "scalar": dict(dtype="F32", shape=[], data_offsets=[24, 28]),
+        "empty": dict(dtype="U8", shape=[0, 2], data_offsets=[28, 28]),
+    }
+    data = np.array([0x3F80, 0xC049], "<u2").tobytes()
+    data += np.array([0.5, 2], "<f2").tobytes() + integers.tobytes()
+    write_safetensors(path, entries, data + np.float32(7).tobytes())
+    expected = {
+        "bits": np.array([1, -3.140625], "float32"),
+        "half": np.array([[0.5, 2]], "float16"),
+        "steps": integers,
+        "scalar": np.array(7, "float32"),
+        "empty": np.zeros((0, 2), "uint8"),
+    }
+    found = read_state_dict(path)
+    assert_arrays(found, expected)
+    found["half"][:] = 0
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        dict(dtype="F64"),
+        dict(dtype="F8_E4M3"),
+        dict(shape=[7]),
+        dict(shape=[-2, -3]),
+        dict(data_offsets=[4, 28]),
+        dict(data_offsets=[-24, 0]),
+        dict(data_offsets=[24, 0]),
+        dict(data_offsets="24"),
+        dict(shape=None),
+    ],
+)
+def test_safetensors_beyond_the_data_are_refused(path, wrong):
+    entry = dict(dtype="F32", shape=[6], data_offsets=[0, 24])
+    write_safetensors(path, {"x": {**entry, **wrong}}, SIX.tobytes())
+    with pytest.raises(ValueError, match=str(path)):
+        read_state_dict(path)
+
+
+# Against PyTorch itself.
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_files_of_pytorch(path, zipped):
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4))
+    optimizer = torch.optim.Adam(model.parameters())
+    model(torch.randn(2, 3, 5, 5)).square().sum().backward()
+    optimizer.step()
+    base = torch.arange(60)
+    state = {
+        **model.state_dict(keep_vars=True),  # parameters, and not only tensors
+        "view": base.view(3, 4, 5)[1:, ::2].transpose(0, 2),
+        "base": base,
+        "expanded": torch.ones(1, 3).expand(4, 3),
+        **{
+            x: torch.tensor([0, 1, 2.5]).to(getattr(torch, x))
+            for x in (*DTYPES.values(), "bfloat16")
+        },
+    }
+    content = {
+        "epoch": 7,
+        "loss": np.float64(0.5),
+        "size": torch.Size([2, 3]),
+        "dtype": torch.float32,
+        "optimizer": optimizer.state_dict(),
+        "model_state_dict": {f"module.{name}": x for name, x in state.items()},
+    }
+    torch.save(content, path, _use_new_zipfile_serialization=zipped)
+    expected = {name: x.detach() for name, x in state.items()}
+    expected["bfloat16"] = expected["bfloat16"].float()
+    assert_arrays(
+        read_state_dict(path), {name: x.numpy() for name, x in expected.items()}
+    )
+
+    torch.save(model, path, _use_new_zipfile_serialization=zipped)
+    with pytest.raises(ValueError, match="torch.nn.modules.container.Sequential"):
+        read_state_dict(path)
+
+
+def test_files_of_safetensors(path):
+    torch = pytest.importorskip("torch")
+    save_file = pytest.importorskip("safetensors.torch").save_file
+    state = {"a": torch.randn(2, 3), "b": torch.arange(4), "c": torch.tensor(True)}
+    save_file({**state, "d": state["a"].bfloat16()}, path)
+    expected = {**state, "d": state["a"].bfloat16().float()}
+    assert_arrays(
+        read_state_dict(path), {name: x.numpy() for name, x in expected.items()}
+    )
