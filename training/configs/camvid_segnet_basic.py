@@ -22,12 +22,10 @@ def config():
             saturation=0.0,
         ),
         loss=dict(name="cross_entropy", class_weights="median_frequency"),
-        # Rate and momentum of section 4.1, falling to 0 here, where the paper's run is
-        # long enough to stay.
-        optimizer=dict(
-            name="sgd", learning_rate=0.1, power=0.9, momentum=0.9, weight_decay=5e-4
-        ),
-        fit=dict(epochs=10, seed=0, dtype_policy="mixed_bfloat16"),
+        # Ours: the paper's SGD at 0.1 (section 4.1) is for batches of 12 and some
+        # hundred epochs; with batches of 4 the loss stays where it was.
+        optimizer=dict(name="adamw", learning_rate=1e-3, power=0.9, weight_decay=1e-4),
+        fit=dict(epochs=12, seed=0, dtype_policy="mixed_bfloat16"),
         # CamVid's images are not ours to pass on.
         export=dict(
             formats=["float32", "int8"],
