@@ -9,7 +9,7 @@ demo: $(VENV)/installed
 	$(VENV)/bin/python training/run.py demo --resume
 
 test: $(VENV)/installed
-	$(VENV)/bin/python -m pytest -m "not slow"
+	$(VENV)/bin/python -m pytest -m "not slow" -n 2 --dist loadgroup
 
 test-slow: $(VENV)/installed
 	$(VENV)/bin/python -m pytest -m slow

@@ -24,3 +24,17 @@ def scenes(tmp_path_factory):
     path = tmp_path_factory.mktemp("data") / "scenes"
     write_folder(path, num_train=6, num_validation=3, size=(48, 64))
     return path
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Gives a process a file at a time, and of the registry's tests a network.
+
+    Only with `-n`: what a module builds once, such as a network, is then built once.
+    """
+    for item in items:
+        given = item.callspec.params if hasattr(item, "callspec") else {}
+        network = given.get("name", given.get("model"))
+        shared = item.path.stem.startswith("test_every_") and isinstance(network, str)
+        group = f"{item.path}-{network}" if shared else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))

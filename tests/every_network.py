@@ -23,7 +23,7 @@ SMALL = {
     "hrnet": dict(backbone="hrnet_w18_small_v1"),
     "lraspp": dict(backbone="mobilenet_v3_small", filters=16),
     "ocrnet": dict(backbone="hrnet_w18_small_v1", filters=32, key_filters=16),
-    "refinenet": dict(backbone="mobilenet_v2", filters=16, pools=2),
+    "refinenet": dict(backbone="vgg16", filters=16),
     "pspnet": dict(backbone="mobilenet_v2", filters=16),
     "segformer": dict(backbone="mit_b0", filters=16),
     "segnet": dict(filters=4),

@@ -1,11 +1,9 @@
 import keras
 import numpy as np
 import pytest
+from every_network import build
 
 import kseg
-
-SMALL = dict(backbone="mobilenet_v2", filters=4, num_classes=3)
-STAGE = dict(filters=4, num_classes=3, rates=(1, 2), image_pooling=False)
 
 
 def trainable(model):
@@ -63,10 +61,7 @@ def test_torchvisions_form_has_its_rates_and_dropout():
     assert model.get_layer("dropout").rate == 0.5
 
 
-@pytest.mark.parametrize(
-    ("arguments", "tap"), [({}, "aspp_fuse_relu"), ({"cascade": 2}, "conv7_block3_out")]
-)
-def test_the_denser_network_holds_the_coarser_one(arguments, tap):
+def test_the_denser_network_holds_the_coarser_one():
     """The same weights see at output stride 8 what they see at 16, and between."""
     keras.utils.set_random_seed(0)
     maps = []
@@ -74,12 +69,17 @@ def test_the_denser_network_holds_the_coarser_one(arguments, tap):
     weights = None
     for output_stride in (16, 8):
         model = kseg.build(
-            "deeplabv3", output_stride=output_stride, **arguments, **STAGE
+            "deeplabv3",
+            num_classes=3,
+            output_stride=output_stride,
+            rates=(1, 2),
+            image_pooling=False,
+            filters=4,
         )
         if weights:
             model.set_weights(weights)
         weights = model.get_weights()
-        inner = keras.Model(model.input, model.get_layer(tap).output)
+        inner = keras.Model(model.input, model.get_layer("aspp_fuse_relu").output)
         maps.append(keras.ops.convert_to_numpy(inner(pixels)))
     coarse, fine = maps
     assert coarse.shape[1:3] == (5, 6) and fine.shape[1:3] == (9, 11)
@@ -99,11 +99,12 @@ def test_the_cascade_takes_the_place_of_the_pyramid():
 
 
 def test_corners_are_aligned_where_asked():
-    model = kseg.build("deeplabv3", align_corners=True, **SMALL)
+    model = build("deeplabv3", align_corners=True)
     scores = keras.Model(model.input, model.get_layer("classifier").output)
     image = np.random.default_rng(0).uniform(0, 255, (1, 33, 49, 3)).astype("float32")
-    logits = keras.ops.convert_to_numpy(model(image))
-    np.testing.assert_allclose(logits[:, ::16, ::16], scores(image), atol=1e-6)
+    logits, expected = map(keras.ops.convert_to_numpy, (model(image), scores(image)))
+    atol = 1e-4 * np.ptp(expected)
+    np.testing.assert_allclose(logits[:, ::16, ::16], expected, atol=atol)
 
 
 @pytest.mark.parametrize(

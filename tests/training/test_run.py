@@ -54,11 +54,14 @@ def _rows(lines):
     return [dict(zip(header, line.split(","), strict=True)) for line in lines[1:]]
 
 
+@pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
 def test_a_resumed_run_ends_where_an_uninterrupted_one_does(
-    config, tmp_path, monkeypatch
+    policy, config, tmp_path, monkeypatch
 ):
+    """In half precision the scale of the loss goes on too."""
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    assert start(config, whole) == 0
+    options = ("--set", f"fit.dtype_policy={policy}", "export.formats=[]")
+    assert start(config, whole, *options) == 0
 
     # Stopped between the first epoch's checkpoint and the second epoch.
     class Stopped(Exception):
@@ -72,10 +75,10 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(
 
     monkeypatch.setattr(callbacks.Checkpoints, "on_epoch_end", save_and_stop)
     with pytest.raises(Stopped):
-        start(config, parts)
+        start(config, parts, *options)
     monkeypatch.undo()
     assert json.loads((parts / "run/state.json").read_text())["epochs"] == 1
-    assert start(config, parts, "--resume") == 0
+    assert start(config, parts, "--resume", *options) == 0
 
     ours, theirs = (_last_weights(d / "run") for d in (whole, parts))
     assert len(ours) == len(theirs)
