@@ -1,0 +1,36 @@
+"""DeepLab v3+ with ResNet-50 on CamVid, 11 classes.
+
+python training/run.py camvid_deeplabv3plus_resnet50
+"""
+
+from kseg.training.experiment import Experiment
+
+
+def config():
+    """Returns the experiment."""
+    return Experiment(
+        network=dict(
+            name="deeplabv3plus",
+            num_classes=11,
+            backbone="resnet50",
+            weights="imagenet",
+        ),
+        data=dict(
+            name="camvid",
+            path=None,
+            crop=(353, 473),
+            batch_size=8,
+            scale=(0.6, 1.6),
+            val_size=(360, 480),
+            val_batch_size=2,
+        ),
+        loss=dict(name="cross_entropy", class_weights="none"),
+        optimizer=dict(name="adamw", learning_rate=2e-4, power=0.9, weight_decay=0.01),
+        fit=dict(epochs=60, seed=0, dtype_policy="mixed_bfloat16"),
+        # CamVid's images are not ours to pass on.
+        export=dict(
+            formats=["float32", "int8"],
+            pictures=0,
+            note="trained on CamVid in SegNet's form, CC BY-NC 4.0: research use only",
+        ),
+    )

@@ -1,0 +1,36 @@
+"""LR-ASPP with MobileNetV3-Large on CamVid, 11 classes.
+
+python training/run.py camvid_lraspp
+"""
+
+from kseg.training.experiment import Experiment
+
+
+def config():
+    """Returns the experiment."""
+    return Experiment(
+        network=dict(
+            name="lraspp",
+            num_classes=11,
+            backbone="mobilenet_v3_large",
+            weights="imagenet",
+        ),
+        data=dict(
+            name="camvid",
+            path=None,
+            crop=(288, 384),
+            batch_size=8,
+            scale=(0.6, 1.6),
+            val_size=(360, 480),
+            val_batch_size=2,
+        ),
+        loss=dict(name="cross_entropy", class_weights="none"),
+        optimizer=dict(name="adamw", learning_rate=1e-3, power=0.9, weight_decay=0.01),
+        fit=dict(epochs=40, seed=0, dtype_policy="mixed_bfloat16"),
+        # CamVid's images are not ours to pass on.
+        export=dict(
+            formats=["float32", "int8"],
+            pictures=0,
+            note="trained on CamVid in SegNet's form, CC BY-NC 4.0: research use only",
+        ),
+    )
