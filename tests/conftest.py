@@ -27,11 +27,13 @@ def scenes(tmp_path_factory):
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
     """Gives a process a file at a time, and of the registry's tests a network.
 
     Only with `-n`: what a module builds once, such as a network, is then built once.
     """
+    if not config.pluginmanager.hasplugin("xdist"):
+        return
     for item in items:
         given = item.callspec.params if hasattr(item, "callspec") else {}
         network = given.get("name", given.get("model"))

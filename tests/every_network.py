@@ -15,11 +15,12 @@ SMALL = {
     "deeplabv1": dict(fc_filters=32),
     "deeplabv1_msc": dict(fc_filters=32, filters=16),
     "deeplabv2": dict(backbone="vgg16", fc_filters=16, scales=(1.0, 0.75)),
-    "deeplabv3": dict(backbone="mobilenet_v2", filters=16, rates=(6, 12, 18)),
+    "deeplabv3": dict(backbone="mobilenet_v2", filters=16, rates=(1, 2)),
     "deeplabv3plus": dict(backbone="mobilenet_v2", filters=16),
     "fcn16s": dict(fc_filters=32, padding="same"),
     "fcn32s": dict(fc_filters=32, padding="same"),
     "fcn8s": dict(fc_filters=32),
+    "fcn_resnet": dict(backbone="mobilenet_v2"),
     "hrnet": dict(backbone="hrnet_w18_small_v1"),
     "lraspp": dict(backbone="mobilenet_v3_small", filters=16),
     "ocrnet": dict(backbone="hrnet_w18_small_v1", filters=32, key_filters=16),
@@ -28,6 +29,9 @@ SMALL = {
     "segformer": dict(backbone="mit_b0", filters=16),
     "segnet": dict(filters=4),
     "segnet_basic": dict(filters=8),
+    "smp_deeplabv3plus": dict(backbone="mobilenet_v2", filters=16),
+    "smp_pspnet": dict(backbone="resnet18_torch", filters=16),
+    "smp_unet": dict(backbone="mobilenet_v2", filters=(16, 8, 8, 4, 4)),
     "unet": dict(filters=4),
 }
 

@@ -28,7 +28,7 @@ from kseg.backbones.hrnet import (
 from kseg.backbones.mit import mit
 from kseg.backbones.mobilenet_v2 import mobilenet_v2
 from kseg.backbones.mobilenet_v3 import mobilenet_v3, mobilenet_v3_torch
-from kseg.backbones.resnet import resnet, resnet_beta, resnet_torch
+from kseg.backbones.resnet import resnet, resnet_beta, resnet_torch, resnet_v1c
 from kseg.backbones.vgg16 import vgg16, vgg16_classifier
 from kseg.backbones.vgg16_bn import vgg16_bn
 from kseg.backbones.weights import check_weights, load_weights
@@ -56,8 +56,12 @@ _BACKBONES = {
     "resnet152": functools.partial(resnet, 152),
     "resnet50_beta": functools.partial(resnet_beta, 50),
     "resnet101_beta": functools.partial(resnet_beta, 101),
-    "resnet50_torch": functools.partial(resnet_torch, 50),
-    "resnet101_torch": functools.partial(resnet_torch, 101),
+    **{
+        f"resnet{depth}_torch": functools.partial(resnet_torch, depth)
+        for depth in (18, 34, 50, 101, 152)
+    },
+    "resnet50_v1c": functools.partial(resnet_v1c, 50),
+    "resnet101_v1c": functools.partial(resnet_v1c, 101),
     "vgg16": vgg16,
     "xception65": xception65,
 }

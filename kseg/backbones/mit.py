@@ -34,7 +34,13 @@ _SIZES = {
 _STAGES = ((7, 4, 1, 8), (3, 2, 2, 4), (3, 2, 5, 2), (3, 2, 8, 1))
 
 
-def mit(size: str, image, output_stride: int, drop_path: float = 0.1) -> dict:
+def mit(
+    size: str,
+    image,
+    output_stride: int,
+    drop_path: float = 0.1,
+    patch_epsilon: float = 1e-5,
+) -> dict:
     """Builds MiT.
 
     Args:
@@ -44,6 +50,8 @@ def mit(size: str, image, output_stride: int, drop_path: float = 0.1) -> dict:
         output_stride: 32.
         drop_path: The rate at which the last block leaves out a branch of an image
             in training; it rises linearly from 0 at the first block.
+        patch_epsilon: What is added to the variances behind a convolution over
+            patches; MMSegmentation has 1e-6, as it and the authors have elsewhere.
 
     Returns:
         Float tensors `c2` (64 channels, in B0 32), `c3` (128, 64), `c4` (320, 160)
@@ -65,33 +73,34 @@ def mit(size: str, image, output_stride: int, drop_path: float = 0.1) -> dict:
         name = f"patch_embeddings_{stage}"
         x = fixed_padding(x, patch, name=f"{name}_pad")
         x = layers.Conv2D(channels[stage], patch, stride, name=f"{name}_proj")(x)
-        x = _norm(x, f"{name}_layer_norm", 1e-5)
+        x = _norm(x, f"{name}_layer_norm", patch_epsilon)
         for block in range(depths[stage]):
             rate = drop_path * next(count) / last
-            x = _block(x, heads, reduction, rate, f"block_{stage}_{block}")
+            name = f"block_{stage}_{block}"
+            x = _block(x, heads, reduction, rate, patch_epsilon, name)
         x = _norm(x, f"layer_norm_{stage}")
         taps[f"c{stage + 2}"] = x
     return taps
 
 
-def _block(x, heads, reduction, drop_path, name):
+def _block(x, heads, reduction, drop_path, patch_epsilon, name):
     """Efficient self-attention and Mix-FFN, each added to what came in."""
     branch = _norm(x, f"{name}_layer_norm_1")
-    branch = _attention(branch, heads, reduction, f"{name}_attention")
+    branch = _attention(branch, heads, reduction, patch_epsilon, f"{name}_attention")
     x = _add(x, branch, drop_path, f"{name}_attention")
     branch = _norm(x, f"{name}_layer_norm_2")
     branch = _mix_ffn(branch, f"{name}_mlp")
     return _add(x, branch, drop_path, f"{name}_mlp")
 
 
-def _attention(x, heads, reduction, name):
+def _attention(x, heads, reduction, patch_epsilon, name):
     """Attention of every position to patches of the map (equation 2)."""
     channels = x.shape[-1]
     query = layers.Conv2D(channels, 1, name=f"{name}_self_query")(x)
     if reduction > 1:
         x = PadToLeast(reduction, name=f"{name}_self_pad")(x)
         x = layers.Conv2D(channels, reduction, reduction, name=f"{name}_self_sr")(x)
-        x = _norm(x, f"{name}_self_layer_norm", 1e-5)
+        x = _norm(x, f"{name}_self_layer_norm", patch_epsilon)
     key = layers.Conv2D(channels, 1, name=f"{name}_self_key")(x)
     value = layers.Conv2D(channels, 1, name=f"{name}_self_value")(x)
     x = MapAttention(heads, name=f"{name}_self")(query, key, value)
@@ -117,7 +126,31 @@ def _add(x, branch, drop_path, name):
 
 
 def _norm(x, name, epsilon=1e-6):
-    return layers.LayerNormalization(epsilon=epsilon, name=name)(x)
+    return LayerNormalization(epsilon=epsilon, name=name)(x)
+
+
+@keras.saving.register_keras_serializable(package="kseg")
+class LayerNormalization(layers.LayerNormalization):
+    """Layer normalisation over channels, in float32 whatever the precision.
+
+    It is Keras's in steps that LiteRT all has in 8 bits; Keras negates the mean, for
+    which it has none.
+    """
+
+    def call(self, x):
+        """Normalises.
+
+        Args:
+            x: Float tensor `(batch, height, width, channels)`.
+
+        Returns:
+            Float tensor of the same shape.
+        """
+        x, gamma, beta = (ops.cast(y, "float32") for y in (x, self.gamma, self.beta))
+        x = x - ops.mean(x, axis=-1, keepdims=True)
+        variance = ops.mean(ops.square(x), axis=-1, keepdims=True)
+        x = x * ops.rsqrt(variance + self.epsilon) * gamma + beta
+        return ops.cast(x, self.compute_dtype)
 
 
 @keras.saving.register_keras_serializable(package="kseg")

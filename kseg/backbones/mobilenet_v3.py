@@ -24,7 +24,7 @@ whole map: unlike other backbones, a denser one does not hold the strided one.
 
 from typing import NamedTuple
 
-from keras import layers
+from keras import initializers, layers
 
 from kseg.backbones.normalise import standardise
 from kseg.layers import BatchNormalization, fixed_padding, stride_and_dilation
@@ -110,12 +110,7 @@ def mobilenet_v3_torch(size: str, image, output_stride: int) -> dict:
 
 def _mobilenet_v3(x, size, output_stride, torch):
     """Applies the first convolution, the units, and the last convolution."""
-    if torch:
-        x = fixed_padding(x, 3, name="conv_pad")
-    padding = "valid" if torch else "same"
-    x = layers.Conv2D(16, 3, 2, padding, use_bias=False, name="conv")(x)
-    x = _norm(x, "conv", "hard_swish")
-
+    x = _norm(_conv(x, 16, 3, 2, torch, "conv"), "conv", "hard_swish")
     taps, stage, current_stride, rate = {}, 1, 2, 1
     for number, unit in enumerate(_UNITS[size]):
         if unit.stride == 2:
@@ -131,8 +126,7 @@ def _mobilenet_v3(x, size, output_stride, torch):
         current_stride, rate = current_stride * stride, next_rate
         if unit.stride == 2:
             taps[f"c{stage}_first"] = x
-
-    x = layers.Conv2D(6 * x.shape[-1], 1, use_bias=False, name="conv_1")(x)
+    x = _conv(x, 6 * x.shape[-1], 1, 1, torch, "conv_1")
     taps["c5"] = _norm(x, "conv_1", "hard_swish")
     return taps
 
@@ -141,22 +135,22 @@ def _inverted_residual(x, unit, stride, dilation, torch, prefix):
     """Expands, filters depthwise, squeezes and excites, projects, adds (figure 4)."""
     shortcut, channels = x, x.shape[-1]
     if unit.expanded != channels:
-        x = layers.Conv2D(unit.expanded, 1, use_bias=False, name=f"{prefix}expand")(x)
+        x = _conv(x, unit.expanded, 1, 1, torch, f"{prefix}expand")
         x = _norm(x, f"{prefix}expand", unit.activation)
-    if torch and stride == 2:
-        x = fixed_padding(x, unit.kernel_size, name=f"{prefix}depthwise_pad")
+    x, padding = _pad(x, unit.kernel_size, stride, torch, f"{prefix}depthwise")
     x = layers.DepthwiseConv2D(
         unit.kernel_size,
         strides=stride,
         dilation_rate=dilation,
-        padding="valid" if torch and stride == 2 else "same",
+        padding=padding,
         use_bias=False,
+        depthwise_initializer=_he_normal(),
         name=f"{prefix}depthwise",
     )(x)
     x = _norm(x, f"{prefix}depthwise", unit.activation)
     if unit.squeeze:
         x = _squeeze_excite(x, f"{prefix}squeeze_excite")
-    x = layers.Conv2D(unit.filters, 1, use_bias=False, name=f"{prefix}project")(x)
+    x = _conv(x, unit.filters, 1, 1, torch, f"{prefix}project")
     x = _norm(x, f"{prefix}project")
     if unit.stride == 1 and channels == unit.filters:
         x = layers.Add(name=f"{prefix}add")([shortcut, x])
@@ -182,8 +176,34 @@ def _quarter(channels: int) -> int:
     return nearest if nearest >= 0.9 * (channels // 4) else nearest + 8
 
 
+def _conv(x, filters, kernel_size, stride, torch, name):
+    """Convolves without a bias."""
+    x, padding = _pad(x, kernel_size, stride, torch, name)
+    return layers.Conv2D(
+        filters,
+        kernel_size,
+        strides=stride,
+        padding=padding,
+        use_bias=False,
+        kernel_initializer=_he_normal(),
+        name=name,
+    )(x)
+
+
+def _pad(x, kernel_size, stride, torch, name):
+    """Pads where a stride makes a difference, and says how to pad the rest."""
+    if torch and stride > 1:
+        return fixed_padding(x, kernel_size, name=f"{name}_pad"), "valid"
+    return x, "same"
+
+
 def _norm(x, name, activation=None):
     x = BatchNormalization(epsilon=1e-3, name=f"{name}_bn")(x)
     if activation is None:
         return x
     return layers.Activation(activation, name=f"{name}_{activation}")(x)
+
+
+def _he_normal():
+    """Returns torchvision's initialiser, by which depthwise kernels are not tiny."""
+    return initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal")

@@ -1,4 +1,4 @@
-"""ResNet-50, -101 and -152 in three forms, dilated as asked.
+"""ResNets of 18 to 152 layers in four forms, dilated as asked.
 
 He et al., "Deep Residual Learning for Image Recognition", CVPR 2016, table 1.
 https://arxiv.org/abs/1512.03385
@@ -10,14 +10,17 @@ function       image                   stem      a stage strides in
 `resnet`       mean subtracted         7x7       the first 1x1
 `resnet_beta`  mean subtracted         three 3x3 the first 3x3
 `resnet_torch` mean 0 and deviation 1  7x7       the first 3x3
+`resnet_v1c`   mean 0 and deviation 1  three 3x3 the first 3x3
 ============== ======================= ========= ======================
 
 `resnet` is the paper's, of Caffe and of `keras.applications`, whose published
 weights load by layer name. `resnet_beta` is that of PSPNet, OCRNet and DeepLab's
 code, which strides in the last unit of the stage before. `resnet_torch` is
-torchvision's ("v1.5"). Padding is symmetric in all of them. Departure: no biases in
-convolutions, which the batch norm makes idle; `kseg.backbones.load_weights` folds
-those of published files into it.
+torchvision's ("v1.5"), and the only one of 18 or 34 layers, whose units are two 3x3.
+`resnet_v1c` is MMSegmentation's (`mmseg/models/backbones/resnet.py`), whose stem has
+32, 32 and 64 channels where that of `resnet_beta` has twice as many. Padding is
+symmetric in all of them. Departure: no biases in convolutions, which the batch norm
+makes idle; `kseg.backbones.load_weights` folds those of published files into it.
 """
 
 import functools
@@ -28,7 +31,13 @@ from kseg.backbones.normalise import standardise, subtract_mean
 from kseg.layers import BatchNormalization, fixed_padding, stride_and_dilation
 
 # Table 1: units of the stages 2 to 5.
-_UNITS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
+_UNITS = {
+    18: (2, 2, 2, 2),
+    34: (3, 4, 6, 3),
+    50: (3, 4, 6, 3),
+    101: (3, 4, 23, 3),
+    152: (3, 8, 36, 3),
+}
 
 
 def resnet(
@@ -87,7 +96,7 @@ def resnet_beta(
     """
     conv_bn = functools.partial(_conv_bn, epsilon=1e-5)
     unit = functools.partial(_bottleneck, conv_bn, "3x3")
-    x = _stem_3x3(subtract_mean(image), conv_bn)
+    x = _stem_3x3(subtract_mean(image), conv_bn, (64, 64, 128))
     return _stages(x, unit, depth, output_stride, multi_grid, cascade, dilate_first)
 
 
@@ -102,6 +111,35 @@ def resnet_torch(
     """Builds the ResNet of torchvision.
 
     Args:
+        depth: 18, 34, 50, 101 or 152.
+        image: As of `resnet`.
+        output_stride: As of `resnet`.
+        multi_grid: As of `resnet`.
+        cascade: As of `resnet`.
+        dilate_first: As of `resnet_beta`.
+
+    Returns:
+        As `resnet`; at depth 18 and 34 `c2` to `c5` have a quarter of the channels.
+    """
+    conv_bn = functools.partial(_conv_bn, epsilon=1e-5)
+    unit = functools.partial(_bottleneck, conv_bn, "3x3")
+    if depth < 50:
+        unit = functools.partial(_basic, conv_bn)
+    x = _stem_7x7(standardise(image), conv_bn)
+    return _stages(x, unit, depth, output_stride, multi_grid, cascade, dilate_first)
+
+
+def resnet_v1c(
+    depth: int,
+    image,
+    output_stride: int,
+    multi_grid: tuple[int, int, int] = (1, 1, 1),
+    cascade: int = 0,
+    dilate_first: bool = False,
+) -> dict:
+    """Builds the ResNet of MMSegmentation.
+
+    Args:
         depth: As of `resnet`.
         image: As of `resnet`.
         output_stride: As of `resnet`.
@@ -114,7 +152,7 @@ def resnet_torch(
     """
     conv_bn = functools.partial(_conv_bn, epsilon=1e-5)
     unit = functools.partial(_bottleneck, conv_bn, "3x3")
-    x = _stem_7x7(standardise(image), conv_bn)
+    x = _stem_3x3(standardise(image), conv_bn, (32, 32, 64))
     return _stages(x, unit, depth, output_stride, multi_grid, cascade, dilate_first)
 
 
@@ -123,9 +161,9 @@ def _stem_7x7(x, conv_bn):
     return layers.ReLU(name="conv1_relu")(x)
 
 
-def _stem_3x3(x, conv_bn):
-    for number, (filters, stride) in enumerate(((64, 2), (64, 1), (128, 1)), start=1):
-        x = conv_bn(x, filters, 3, f"conv1_{number}", strides=stride)
+def _stem_3x3(x, conv_bn, channels):
+    for number, filters in enumerate(channels, start=1):
+        x = conv_bn(x, filters, 3, f"conv1_{number}", strides=2 if number == 1 else 1)
         x = layers.ReLU(name=f"conv1_{number}_relu")(x)
     return x
 
@@ -142,21 +180,35 @@ def _stages(x, unit, depth, output_stride, multi_grid, cascade, dilate_first):
     current_stride, rate = 4, 1
     for stage, repeats in enumerate(_UNITS[depth] + (3,) * cascade, start=2):
         filters = 64 * 2 ** min(stage - 2, 3)
-        grid = multi_grid if stage >= 5 else (1,) * repeats
+        grid = multi_grid[:repeats] if stage >= 5 else (1,) * repeats
         stride, next_rate = stride_and_dilation(
             1 if stage == 2 else 2, current_stride, rate, output_stride
         )
-        first_rate = next_rate if dilate_first else rate
-        name = f"conv{stage}_block"
-        x = unit(x, filters, f"{name}1", stride, grid[0] * first_rate)
-        for number, factor in enumerate(grid[1:], start=2):
-            x = unit(x, filters, f"{name}{number}", 1, factor * next_rate)
+        for number, factor in enumerate(grid, start=1):
+            # Of the 3x3 that strides, or would, and of one behind it.
+            rates = [factor * next_rate] * 2
+            if number == 1 and not dilate_first:
+                rates[0] = factor * rate
+            name = f"conv{stage}_block{number}"
+            x = unit(x, filters, name, stride if number == 1 else 1, rates)
         current_stride, rate = current_stride * stride, next_rate
         taps[f"c{stage}"] = x
     return taps
 
 
-def _bottleneck(conv_bn, strided, x, filters, name, stride, rate):
+def _basic(conv_bn, x, filters, name, stride, rates):
+    """Two 3x3 (dilated), and add."""
+    shortcut = x
+    if x.shape[-1] != filters:
+        shortcut = conv_bn(x, filters, 1, f"{name}_0", strides=stride)
+    x = conv_bn(x, filters, 3, f"{name}_1", strides=stride, dilation_rate=rates[0])
+    x = layers.ReLU(name=f"{name}_1_relu")(x)
+    x = conv_bn(x, filters, 3, f"{name}_2", dilation_rate=rates[1])
+    x = layers.Add(name=f"{name}_add")([shortcut, x])
+    return layers.ReLU(name=f"{name}_out")(x)
+
+
+def _bottleneck(conv_bn, strided, x, filters, name, stride, rates):
     """1x1, 3x3 (dilated), 1x1 to four times the channels, and add."""
     stride_1x1, stride_3x3 = (stride, 1) if strided == "1x1" else (1, stride)
     shortcut = x
@@ -164,7 +216,7 @@ def _bottleneck(conv_bn, strided, x, filters, name, stride, rate):
         shortcut = conv_bn(x, 4 * filters, 1, f"{name}_0", strides=stride)
     x = conv_bn(x, filters, 1, f"{name}_1", strides=stride_1x1)
     x = layers.ReLU(name=f"{name}_1_relu")(x)
-    x = conv_bn(x, filters, 3, f"{name}_2", strides=stride_3x3, dilation_rate=rate)
+    x = conv_bn(x, filters, 3, f"{name}_2", strides=stride_3x3, dilation_rate=rates[0])
     x = layers.ReLU(name=f"{name}_2_relu")(x)
     x = conv_bn(x, 4 * filters, 1, f"{name}_3")
     x = layers.Add(name=f"{name}_add")([shortcut, x])

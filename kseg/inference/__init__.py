@@ -2,6 +2,7 @@
 
 from kseg.inference.color_clusters import clusters_to_classes, color_clusters
 from kseg.inference.convolutionalise import convolutionalise, network_stride
+from kseg.inference.dense_crf import CRF_PARAMETERS, dense_crf
 from kseg.inference.evaluate import evaluate, score_table
 from kseg.inference.evaluate_edges import evaluate_edges
 from kseg.inference.evaluate_membranes import evaluate_membranes
@@ -23,10 +24,12 @@ from kseg.inference.sliding_window import (
 from kseg.inference.tiling import predict_averaged, predict_tiled
 
 __all__ = [
+    "CRF_PARAMETERS",
     "clusters_to_classes",
     "color_clusters",
     "combine_scores",
     "convolutionalise",
+    "dense_crf",
     "evaluate",
     "evaluate_edges",
     "evaluate_membranes",

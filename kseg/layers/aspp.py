@@ -18,8 +18,9 @@ def atrous_spatial_pyramid(
     filters: int = 256,
     separable: bool = False,
     image_pooling: bool = True,
+    fuse_kernel_size: int = 1,
 ):
-    """Applies the branches of the pyramid side by side, and merges them by a 1x1.
+    """Applies the branches of the pyramid side by side, and merges them.
 
     The layers are named `aspp_1x1`, `aspp_rate6`, ..., `aspp_pool`, `aspp_image`,
     `aspp` (the branches side by side) and `aspp_fuse`.
@@ -30,6 +31,7 @@ def atrous_spatial_pyramid(
         filters: Channels of each branch and of the result.
         separable: Whether the 3x3 are depthwise separable, as in DeepLab v3+.
         image_pooling: Whether there is a branch of the map's mean.
+        fuse_kernel_size: Side of the kernel that merges the branches.
 
     Returns:
         Tensor `(batch, height, width, filters)`.
@@ -46,4 +48,4 @@ def atrous_spatial_pyramid(
         x = layers.Concatenate(name="aspp")(pyramid)
     else:
         x = pyramid[0]
-    return conv_bn_relu(x, filters, 1, name="aspp_fuse")
+    return conv_bn_relu(x, filters, fuse_kernel_size, name="aspp_fuse")

@@ -82,9 +82,9 @@ class AdaptiveAveragePooling2D(keras.layers.Layer):
         size = ops.shape(x)[axis]
         if isinstance(size, int) and size % self.bins == 0:
             # One operator, whose gradient needs no map per bin.
-            window = [1, 1]
-            window[axis - 1] = size // self.bins
-            return ops.average_pool(x, tuple(window), data_format="channels_last")
+            length = size // self.bins
+            window = (length, 1) if axis == 1 else (1, length)
+            return ops.average_pool(x, window, window, data_format="channels_last")
         means = []
         for i in range(self.bins):
             start, end = i * size // self.bins, -(-(i + 1) * size // self.bins)

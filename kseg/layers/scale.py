@@ -69,7 +69,7 @@ class Shrink(keras.layers.Layer):
         return {**super().get_config(), "factor": self.factor}
 
 
-def enlarge_cells(scores, image, stride: int, *, name: str):
+def enlarge_cells(scores, image, stride: int, *, kernel_name: str, name: str):
     """Interpolates between cells that lie on the pixels 0, `stride`, 2 `stride`, ...
 
     So lie those of networks whose strided kernels are odd and padded at both sides;
@@ -81,7 +81,8 @@ def enlarge_cells(scores, image, stride: int, *, name: str):
             sides rounded up.
         image: Tensor `(batch, height, width, any)`.
         stride: Pixels from one cell to the next.
-        name: Name of the result; that of the convolution has `_up` behind it.
+        kernel_name: Name of the layer that enlarges, which has the fixed kernel.
+        name: Name of the layer that gives the result.
 
     Returns:
         Float32 tensor `(batch, height, width, channels)`.
@@ -93,7 +94,7 @@ def enlarge_cells(scores, image, stride: int, *, name: str):
         extend=True,
         trainable=False,
         dtype="float32",
-        name=f"{name}_up",
+        name=kernel_name,
     )
     # The kernel begins `stride - 1` pixels ahead of its cell, and the cell that is
     # ahead of the first one lies at `-stride`.

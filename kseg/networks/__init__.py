@@ -8,6 +8,7 @@ from kseg.networks.deeplabv2 import deeplabv2
 from kseg.networks.deeplabv3 import deeplabv3
 from kseg.networks.deeplabv3plus import deeplabv3plus
 from kseg.networks.fcn import fcn8s, fcn16s, fcn32s
+from kseg.networks.fcn_resnet import fcn_resnet
 from kseg.networks.hed import hed
 from kseg.networks.hrnet import hrnet
 from kseg.networks.lraspp import lraspp
@@ -16,6 +17,7 @@ from kseg.networks.pspnet import pspnet
 from kseg.networks.refinenet import refinenet
 from kseg.networks.segformer import segformer
 from kseg.networks.segnet import segnet, segnet_basic
+from kseg.networks.smp import smp_deeplabv3plus, smp_pspnet, smp_unet
 from kseg.networks.unet import unet
 from kseg.registry import builder, names, unknown
 
@@ -31,6 +33,7 @@ __all__ = [
     "fcn8s",
     "fcn16s",
     "fcn32s",
+    "fcn_resnet",
     "hed",
     "hrnet",
     "lraspp",
@@ -41,6 +44,9 @@ __all__ = [
     "segformer",
     "segnet",
     "segnet_basic",
+    "smp_deeplabv3plus",
+    "smp_pspnet",
+    "smp_unet",
     "unet",
 ]
 

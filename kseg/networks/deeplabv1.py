@@ -120,7 +120,7 @@ def deeplabv1_msc(
         x = _hidden(x, filters, f"{name}_fc", dropout)
         scores.append(_scores(x, num_classes, f"{name}_ms"))
     x = layers.Add(dtype="float32", name="scores")(scores)
-    logits = enlarge_cells(x, image, 8, name="logits")
+    logits = enlarge_cells(x, image, 8, kernel_name="upscore_msc", name="logits")
 
     model = keras.Model(image, logits, name="deeplabv1_msc")
     return backbones.load_weights(

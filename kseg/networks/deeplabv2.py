@@ -95,7 +95,8 @@ def deeplabv2(
     if len(scores) > 1:
         scores = [layers.Add(dtype="float32", name="scores")(scores)]
     single = len(scales) == 1
-    logits = enlarge_cells(scores[0], image, 8, name="logits" if single else "enlarged")
+    name = "logits" if single else "enlarged"
+    logits = enlarge_cells(scores[0], image, 8, kernel_name="upscore", name=name)
     model = keras.Model(image, logits, name="deeplabv2")
     backbones.load_weights(model, weights, backbone, features)
     if freeze_batch_norm:

@@ -7,7 +7,9 @@ The paper's ResNets are `resnet50` and `resnet101`, those of the authors' code
 authors' zoo, whose pyramid has no 3x3 branches and which has no decoder
 (research/deeplab of tensorflow/models, g3doc/model_zoo.md).
 `head="torchvision"` is torchvision's form, for its weights: on `resnet50_torch` or
-`resnet101_torch` with `output_stride=8`.
+`resnet101_torch` with `output_stride=8`. That of MMSegmentation is, on
+`resnet50_v1c` or `resnet101_v1c`, `output_stride=8, filters=512, fuse_kernel_size=3,
+multi_grid=(1, 1, 1), dilate_first=False`.
 Departures: half-pixel resizing, where the authors' code aligns corners, unless
 `align_corners` is set; batch norm momentum is 0.9, theirs .9997 is for runs of 30,000
 steps; dropout in front of the classifier is that of their code.
@@ -34,8 +36,10 @@ def deeplabv3(
     image_pooling: bool = True,
     cascade: int = 0,
     filters: int = 256,
+    fuse_kernel_size: int = 1,
     dropout: float | None = None,
     align_corners: bool = False,
+    dilate_first: bool | None = None,
 ) -> keras.Model:
     """Builds DeepLab v3.
 
@@ -57,10 +61,14 @@ def deeplabv3(
             many copies of a ResNet's last stage, each at twice the rate of the one
             before: up to block 5, 6 or 7 of the paper.
         filters: Channels of the pyramid.
+        fuse_kernel_size: Side of the kernel that merges the pyramid.
         dropout: Rate in front of the classifier, or of torchvision's 3x3; `None`:
             0.1, and 0.5 for torchvision.
         align_corners: Whether maps are resized with their corner pixels in place,
             as weights of the authors want it.
+        dilate_first: Whether a ResNet's 3x3 that has lost its stride is dilated, as
+            those behind it are; `None`: as in the code of the authors or torchvision,
+            where a ResNet knows both.
 
     Returns:
         A `keras.Model` from images `(batch, height, width, 3)`, in the range 0
@@ -89,12 +97,20 @@ def deeplabv3(
 
     image = keras.Input(input_shape, name="image")
     options = _resnet_options(backbone, multi_grid, cascade, torchvision)
+    if dilate_first is not None:
+        options["dilate_first"] = dilate_first
     features = backbones.build(backbone, image, output_stride, **options)
     x = features[f"c{5 + cascade}"]
 
     if not cascade:
         rates = [rate * 16 // output_stride for rate in rates]
-        x = atrous_spatial_pyramid(x, rates, filters, image_pooling=image_pooling)
+        x = atrous_spatial_pyramid(
+            x,
+            rates,
+            filters,
+            image_pooling=image_pooling,
+            fuse_kernel_size=fuse_kernel_size,
+        )
     x = layers.Dropout(dropout, name="dropout")(x)
     if torchvision:
         x = conv_bn_relu(x, filters, 3, name="refine")

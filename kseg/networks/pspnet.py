@@ -2,9 +2,11 @@
 
 Zhao et al., "Pyramid Scene Parsing Network", CVPR 2017, figure 3.
 https://arxiv.org/abs/1612.01105
-The authors' networks are on `resnet50_beta` and `resnet101_beta`. The auxiliary loss
-of section 3.3 is no part of the network: its head looks at the end of the fourth
-stage, the layer `conv4_block6_out` of ResNet-50 and `conv4_block23_out` of ResNet-101.
+The authors' networks are on `resnet50_beta` and `resnet101_beta`, those of
+MMSegmentation on `resnet50_v1c` and `resnet101_v1c` with `dilate_first=False`. The
+auxiliary loss of section 3.3 is no part of the network: its head looks at the end of
+the fourth stage, the layer `conv4_block6_out` of ResNet-50 and `conv4_block23_out` of
+ResNet-101.
 Departures: half-pixel resizing, where the authors' code aligns corners, unless
 `align_corners` is set; adaptive average pooling, so that any size is taken, where
 their Caffe code pools windows that fit its crop (the same where the bins divide the
@@ -30,6 +32,7 @@ def pspnet(
     filters: int = 512,
     dropout: float = 0.1,
     align_corners: bool = False,
+    dilate_first: bool = True,
 ) -> keras.Model:
     """Builds PSPNet.
 
@@ -48,6 +51,8 @@ def pspnet(
         dropout: Rate in front of the classifier.
         align_corners: Whether maps are resized with their corner pixels in place,
             as weights of the authors want it; their images then measure 8 m + 1.
+        dilate_first: Whether a 3x3 that has lost its stride is dilated, as those
+            behind it are and as in the authors' code; `resnet50` has no other way.
 
     Returns:
         A `keras.Model` from images `(batch, height, width, 3)`, in the range 0
@@ -65,9 +70,8 @@ def pspnet(
             f"`bins` must be different numbers of 1 or more. Received: {bins!r}."
         )
     backbones.check_weights(weights, backbone)
-    # As in the authors' code; a ResNet of Caffe has no other way.
-    dilate_first = "dilate_first" in backbones.options(backbone)
-    options = {"dilate_first": True} if dilate_first else {}
+    known = "dilate_first" in backbones.options(backbone)
+    options = {"dilate_first": dilate_first} if known else {}
 
     image = keras.Input(input_shape, name="image")  # (a) in figure 3
     features = backbones.build(backbone, image, output_stride, **options)

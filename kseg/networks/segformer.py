@@ -5,16 +5,17 @@ Transformers", NeurIPS 2021, figure 2. https://arxiv.org/abs/2105.15203
 The width of the decoder and its dropout are those of the authors' code,
 `local_configs/segformer` in NVlabs/SegFormer. Layers of the decoder have the names
 that the published files of Hugging Face have behind `decode_head.`, with underscores
-for dots; linear layers are 1x1 convolutions. Departure: the logits are enlarged to
-the image by the network.
+for dots; linear layers are 1x1 convolutions. `form="mmseg"` is MMSegmentation's
+(`mmseg/models/decode_heads/segformer_head.py`), for its weights. Departure: the logits
+are enlarged to the image by the network.
 """
 
 import keras
 from keras import layers
 
 from kseg import backbones
-from kseg.layers import BatchNormalization, ResizeLike
-from kseg.registry import check_num_classes, register
+from kseg.layers import BatchNormalization, ResizeLike, conv_bn_relu
+from kseg.registry import check_num_classes, register, unknown
 
 
 @register("segformer")
@@ -25,6 +26,7 @@ def segformer(
     input_shape: tuple[int | None, int | None, int] = (None, None, 3),
     filters: int | None = None,
     dropout: float = 0.1,
+    form: str = "paper",
 ) -> keras.Model:
     """Builds SegFormer.
 
@@ -40,27 +42,38 @@ def segformer(
         filters: Channels of the decoder; `None` is the paper's 256 for MiT-B0 and
             MiT-B1, and 768 for others.
         dropout: Rate in front of the classifier.
+        form: `"paper"`, or `"mmseg"`: batch norm and ReLU behind the linear layers of
+            the decoder, which always has 256 channels there.
 
     Returns:
         A `keras.Model` from images `(batch, height, width, 3)`, in the range 0
         to 255, to float32 logits `(batch, height, width, num_classes)`.
 
     Raises:
-        ValueError: If `num_classes` is below 2, or `backbone` is unknown.
+        ValueError: If `num_classes` is below 2, or `backbone` or `form` is unknown.
     """
     check_num_classes(num_classes)
+    if form not in ("paper", "mmseg"):
+        raise ValueError(unknown("form of SegFormer", form, ["mmseg", "paper"]))
     backbones.check_weights(weights, backbone)
     if filters is None:
-        filters = 256 if backbone in ("mit_b0", "mit_b1") else 768
+        small = form == "mmseg" or backbone in ("mit_b0", "mit_b1")
+        filters = 256 if small else 768
 
     image = keras.Input(input_shape, name="image")
-    features = backbones.build(backbone, image)
+    options = {}
+    if form == "mmseg" and "patch_epsilon" in backbones.options(backbone):
+        options["patch_epsilon"] = 1e-6
+    features = backbones.build(backbone, image, **options)
 
     # Section 3.2: one width, one size, one map. The deepest comes first.
     maps = []
     for number in (3, 2, 1, 0):
-        name = f"linear_c_{number}"
-        x = layers.Conv2D(filters, 1, name=f"{name}_proj")(features[f"c{number + 2}"])
+        name, x = f"linear_c_{number}", features[f"c{number + 2}"]
+        if form == "mmseg":
+            x = conv_bn_relu(x, filters, 1, name=f"{name}_proj")
+        else:
+            x = layers.Conv2D(filters, 1, name=f"{name}_proj")(x)
         maps.append(ResizeLike(name=f"{name}_resize")(x, features["c2"]))
     x = layers.Concatenate(name="linear_c")(maps)
     x = layers.Conv2D(

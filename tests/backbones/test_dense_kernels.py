@@ -79,6 +79,21 @@ def test_channels_of_fc7_follow_those_of_fc6():
     np.testing.assert_array_equal(fc6["kernel"][1, 2, 2], row[every_fourth])
 
 
+def test_every_branch_gets_the_same_kernels():
+    arrays = {
+        "fc1": {"kernel": noise(7 * 7 * 5, 16), "bias": noise(16)},
+        "fc2": {"kernel": noise(16, 16, seed=1), "bias": noise(16, seed=1)},
+    }
+    shapes = {"fc6": (3, 3, 5, 4), "fc7": (1, 1, 4, 4)}
+    alone = convolutional_classifier(arrays, shapes)
+    branches = {f"{n}_rate{r}": s for r in (6, 12) for n, s in shapes.items()}
+    together = convolutional_classifier(arrays, branches)
+    assert together.keys() == branches.keys()
+    for name, found in together.items():
+        for key, value in alone[name.partition("_")[0]].items():
+            np.testing.assert_array_equal(found[key], value)
+
+
 @pytest.mark.parametrize(
     "shape",
     [

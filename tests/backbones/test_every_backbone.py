@@ -8,11 +8,12 @@ from kseg import backbones
 TAPS = ["c1", "c2", "c3", "c4", "c5"]
 
 
-# Deeper ResNets are ResNet-50 with more units.
+# Deeper ResNets are ResNet-18 or ResNet-50 with more units.
 @pytest.fixture(
     scope="module",
     params=[
         "mobilenet_v2",
+        "resnet18_torch",
         "resnet50",
         "resnet50_beta",
         "resnet50_torch",

@@ -11,8 +11,13 @@ TRAINABLE = {
     "resnet152": 58_143_808,
     "resnet50_beta": 23_508_032 + 123_776,
     "resnet101_beta": 42_500_160 + 123_776,
+    "resnet18_torch": 11_176_512,
+    "resnet34_torch": 21_284_672,
     "resnet50_torch": 23_508_032,
     "resnet101_torch": 42_500_160,
+    "resnet152_torch": 58_143_808,
+    "resnet50_v1c": 23_508_032 + 19_232,
+    "resnet101_v1c": 42_500_160 + 19_232,
 }
 BUILDERS = {
     "resnet50": keras.applications.ResNet50,
@@ -80,6 +85,7 @@ def test_published_weights_give_the_published_features(name, tmp_path):
         ("resnet50", [123.68, 116.779, 103.939], [1, 1, 1]),
         ("resnet50_beta", [123.68, 116.779, 103.939], [1, 1, 1]),
         ("resnet50_torch", [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]),
+        ("resnet50_v1c", [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]),
     ],
 )
 def test_the_form_says_how_images_are_normalised(name, mean, deviation):

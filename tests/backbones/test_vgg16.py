@@ -101,4 +101,58 @@ def test_the_border_is_of_the_mean_colour(whole):
     large[:, 8:-8, 8:-8] = small
     expected = run(whole, large)
     for name, value in run(model, small).items():
-        np.testing.assert_array_equal(value, expected[name], err_msg=name)
+        if name != "image":  # what is padded
+            np.testing.assert_array_equal(value, expected[name], err_msg=name)
+
+
+# The form of DeepLab.
+
+
+@pytest.fixture(scope="module")
+def deeplab():
+    return randomise(network(output_stride=8, pool_size=3))
+
+
+def windows_of_3(x, step):
+    """The largest value around every `step`-th pixel, by slices of a padded map."""
+    x = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=-np.inf)
+    height, width = x.shape[1] - 2, x.shape[2] - 2
+    shifted = [
+        x[:, i : i + height : step, j : j + width : step]
+        for i in range(3)
+        for j in range(3)
+    ]
+    return np.max(shifted, axis=0)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (16, 30), (33, 41)])
+def test_poolings_of_3x3_are_centred_on_every_second_pixel(deeplab, size):
+    """And on every pixel in the last two stages."""
+    maps = run(deeplab, images(*size))
+    for stage, step in ((1, 2), (2, 2), (3, 2), (4, 1), (5, 1)):
+        expected = windows_of_3(maps[f"conv{stage}"], step)
+        np.testing.assert_array_equal(maps[f"c{stage}"], expected)
+
+
+@pytest.mark.parametrize("size", [(33, 65), (75, 130)])
+def test_the_last_stage_of_deeplab_holds_that_of_a_strided_pooling(deeplab, size):
+    strided = network(output_stride=16, pool_size=3)
+    strided.set_weights(deeplab.get_weights())
+    pixels = images(*size)
+    coarse, fine = run(strided, pixels)["conv5"], run(deeplab, pixels)["conv5"]
+    assert coarse.shape[1:3] == tuple(-(-side // 16) for side in size)
+    assert coarse.std() > 0.1
+    np.testing.assert_allclose(
+        fine[:, ::2, ::2], coarse, atol=1e-4 * np.abs(coarse).max()
+    )
+
+
+def test_the_image_is_a_tap_less_its_mean(deeplab):
+    pixels = images(5, 4)
+    mean = np.array((123.68, 116.779, 103.939), "float32")
+    np.testing.assert_allclose(run(deeplab, pixels)["image"], pixels - mean, atol=1e-4)
+
+
+def test_other_windows_are_refused():
+    with pytest.raises(ValueError, match="`pool_size` must be 2 or 3. Received: 4"):
+        network(pool_size=4)

@@ -108,10 +108,17 @@ def test_every_variable_has_a_gradient_and_training_moves_it(name):
 
 
 def is_idle(variable, model):
-    """Says whether a batch norm takes away what a bias adds, or a spatial softmax."""
+    """Says whether what a variable adds is taken away behind it.
+
+    Batch norms do so to the bias of a convolution and to linear bottlenecks, a softmax
+    to what all places, or all keys of attention, have in common.
+    """
     layer, name = variable.path.split("/")[-2:]
+    if name == "beta":
+        return layer.endswith("_project_bn")
     normalised = f"{layer}_bn" in {each.name for each in model.layers}
-    return name == "bias" and (normalised or (model.name, layer) == OCR_REGIONS)
+    of_softmax = (model.name, layer) == OCR_REGIONS or layer.endswith("_self_key")
+    return name == "bias" and (normalised or of_softmax)
 
 
 def test_a_saved_network_needs_no_custom_objects(model, saved):

@@ -1,0 +1,99 @@
+"""Checkpoints of segmentation_models.pytorch on the ResNets of torchvision.
+
+The names are those of `decoders/` and `encoders/resnet.py` of version 0.6.
+https://github.com/qubvel-org/segmentation_models.pytorch
+The tensors do not show every option: covered are the ones that a network has where
+nothing is said, at any class count and any number of channels of a decoder.
+"""
+
+import numpy as np
+
+from kseg.convert.fill import Recipe, Tensors, sequence
+from kseg.convert.resnet import resnet_backbone, resnet_layers
+
+FORMS = (
+    "Unet, PSPNet and DeepLabV3Plus with the encoders resnet18, resnet34, resnet50, "
+    "resnet101 and resnet152, and their other options as they start"
+)
+_HEAD = "segmentation_head.0"
+# The tail of the encoder is made and saved, but not run.
+_LEFT_OUT = {"smp_pspnet": r"classification_head\.|encoder\.layer[34]\."}
+
+
+def recipe(tensors: Tensors) -> Recipe | None:
+    """Says what network a checkpoint of segmentation_models.pytorch is.
+
+    Args:
+        tensors: Arrays by the names of a state dictionary.
+
+    Returns:
+        How to convert it, or `None` if it is not one of `FORMS`. One of one class
+        becomes one of two, the first of which has the logit 0: the softmax over
+        the two is the sigmoid of the one.
+    """
+    backbone = resnet_backbone(tensors, "encoder.")
+    if backbone is None or f"{_HEAD}.weight" not in tensors:
+        return None
+    if "decoder.blocks.0.conv1.0.weight" in tensors:
+        network, (options, layers) = "smp_unet", _unet(tensors)
+    elif "decoder.psp.blocks.0.pool.1.0.weight" in tensors:
+        network, (options, layers) = "smp_pspnet", _pspnet(tensors)
+    elif "decoder.block2.0.0.weight" in tensors:
+        network, (options, layers) = "smp_deeplabv3plus", _deeplabv3plus(tensors)
+    else:
+        return None
+    layers |= resnet_layers(tensors, "encoder.") | {_HEAD: "classifier"}
+    if len(tensors[f"{_HEAD}.weight"]) == 1:
+        tensors = dict(tensors)
+        for name in (f"{_HEAD}.weight", f"{_HEAD}.bias"):
+            tensors[name] = np.concatenate([0 * tensors[name], tensors[name]])
+    arguments = {
+        "backbone": backbone,
+        "num_classes": len(tensors[f"{_HEAD}.weight"]),
+        **options,
+    }
+    left_out = _LEFT_OUT.get(network, r"classification_head\.")
+    return Recipe(network, arguments, tensors, layers, left_out)
+
+
+def _unet(tensors):
+    layers, filters = {}, []
+    for level in range(5):
+        for number in (1, 2):
+            module = f"decoder.blocks.{level}.conv{number}"
+            layers |= sequence(module, f"decoder{level + 1}_conv{number}")
+        weight = tensors.get(f"decoder.blocks.{level}.conv1.0.weight", ())
+        filters.append(len(weight))
+    return {"filters": tuple(filters)}, layers
+
+
+def _pspnet(tensors):
+    layers = sequence("decoder.conv", "fuse")
+    for level, side in enumerate((1, 2, 3, 6)):
+        layers |= sequence(f"decoder.psp.blocks.{level}.pool.1", f"level{side}")
+    return {"filters": len(tensors["decoder.conv.0.weight"])}, layers
+
+
+def _deeplabv3plus(tensors):
+    pyramid = "decoder.aspp.0"
+    layers = (
+        sequence(f"{pyramid}.convs.0", "aspp_1x1")
+        | _separable(f"{pyramid}.convs.1", "aspp_rate12")
+        | _separable(f"{pyramid}.convs.2", "aspp_rate24")
+        | _separable(f"{pyramid}.convs.3", "aspp_rate36")
+        | sequence(f"{pyramid}.convs.4", "aspp_image", first=1)
+        | sequence(f"{pyramid}.project", "aspp_fuse")
+        | _separable("decoder.aspp", "encoder", first=1)
+        | sequence("decoder.block1", "low_level")
+        | _separable("decoder.block2", "decoder")
+    )
+    return {"filters": len(tensors[f"{pyramid}.project.0.weight"])}, layers
+
+
+def _separable(module, layer, first=0):
+    """Names a depthwise and a pointwise convolution in a row, and a batch norm."""
+    return {
+        f"{module}.{first}.0": f"{layer}_depthwise",
+        f"{module}.{first}.1": f"{layer}_pointwise",
+        f"{module}.{first + 1}": f"{layer}_pointwise_bn",
+    }
