@@ -2,7 +2,8 @@
 
 `c1` has half the image's height and width, `c2` a quarter, and so on to `c5`
 at 1/32, or at `1 / output_stride` where the backbone is asked to stay denser
-(sides are rounded up). Images are raw, in 0 to 255: a backbone normalises them
+(sides are rounded up); a transformer, whose first patches have stride 4, has no `c1`
+and stays at 32. Images are raw, in 0 to 255: a backbone normalises them
 itself, in the way its published weights want.
 
 `alexnet` and `googlenet` are not among those that `build` knows: they keep to the
@@ -15,6 +16,7 @@ import inspect
 
 from kseg.backbones.alexnet import alexnet
 from kseg.backbones.dense_kernels import decimate, dense_to_convolution
+from kseg.backbones.efficientnet_lite0 import efficientnet_lite0
 from kseg.backbones.freeze import freeze_batch_norm
 from kseg.backbones.googlenet import googlenet
 from kseg.backbones.hrnet import (
@@ -36,6 +38,7 @@ from kseg.backbones.xception65 import xception65
 from kseg.registry import unknown
 
 _BACKBONES = {
+    "efficientnet_lite0": efficientnet_lite0,
     "hrnet_w18": hrnet_w18,
     "hrnet_w18_small_v1": hrnet_w18_small_v1,
     "hrnet_w18_small_v2": hrnet_w18_small_v2,

@@ -15,6 +15,7 @@ import numpy as np
 
 from kseg.backbones.checkpoint import copy_checkpoint
 from kseg.backbones.dense_kernels import convolutional_classifier
+from kseg.backbones.packaged import PACKAGED, load_packaged
 from kseg.download import cache_dir, fetch
 
 _log = logging.getLogger("kseg")
@@ -130,10 +131,11 @@ def check_weights(weights: str | Path | None, backbone: str | None = None) -> No
                 "This network has no ImageNet weights. Received: weights='imagenet'. "
                 "Use weights=None, or the path of a .keras checkpoint."
             )
-        if backbone not in IMAGENET:
+        published = {*IMAGENET, *PACKAGED}
+        if backbone not in published:
             raise ValueError(
                 "`weights='imagenet'` needs a backbone with published weights: "
-                f"{sorted(IMAGENET)}. Received: backbone={backbone!r}. Use "
+                f"{sorted(published)}. Received: backbone={backbone!r}. Use "
                 "weights=None, or the path of a file."
             )
         return
@@ -187,6 +189,8 @@ def load_weights(
         return model
     if Path(weights).suffix == ".keras":
         copy_checkpoint(model, Path(weights), predecessors)
+    elif weights == "imagenet" and backbone in PACKAGED:
+        load_packaged(keras.Model(model.input, features), backbone)
     else:
         trunk = keras.Model(model.input, features)
         if weights == "imagenet" and backbone is not None:

@@ -18,6 +18,7 @@ from kseg.layers.padding import PadToLeast
 from kseg.layers.pooling import AdaptiveAveragePooling2D, DilatedMaxPooling2D
 from kseg.layers.resize import ResizeLike
 from kseg.layers.scale import Shrink, enlarge_cells
+from kseg.layers.transformer import LayerNormalization, MapAttention
 from kseg.layers.transposed import BilinearKernel, bilinear_transposed
 from kseg.layers.unpooling import MaxPoolingWithIndices, MaxUnpooling
 from kseg.layers.valid_size import ValidSize
@@ -29,7 +30,9 @@ __all__ = [
     "Box",
     "CropLike",
     "DilatedMaxPooling2D",
+    "LayerNormalization",
     "LocalResponseNormalization",
+    "MapAttention",
     "MaxPoolingWithIndices",
     "MaxUnpooling",
     "ObjectAttention",

@@ -67,9 +67,9 @@ def deeplabv1(
     image = keras.Input(input_shape, name="image")
     features = _vgg16(image, kernel_size, dilation_rate, fc_filters, dropout)
     scores = _scores(features["fc7"], num_classes, "fc8")
-    model = keras.Model(
-        image, enlarge_cells(scores, image, 8, name="logits"), name="deeplabv1"
-    )
+    logits = enlarge_cells(scores, image, 8, kernel_name="upscore", name="logits")
+
+    model = keras.Model(image, logits, name="deeplabv1")
     return backbones.load_weights(model, weights, "vgg16", features["fc7"])
 
 

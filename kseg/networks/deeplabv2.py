@@ -110,19 +110,20 @@ def _check(rates, scales):
             f"`rates` must be different numbers from 1 on. Received: {rates!r}."
         )
     percents = [round(100 * scale) for scale in scales]
-    if percents[:1] != [100] or sorted(set(percents), reverse=True) != percents:
+    falling = sorted(set(percents), reverse=True) == percents
+    if not falling or percents[:1] != [100] or percents[-1] < 1:
         raise ValueError(
-            "`scales` must start with 1 and fall, by 0.01 or more. Received: "
-            f"{scales!r}."
+            "`scales` must start with 1 and fall by 0.01 or more, to 0.01 at least. "
+            f"Received: {scales!r}."
         )
 
 
 def _dense_layers(x, rate, filters, dropout):
     """The hidden layers of a branch on VGG16: `fc6`, with holes, and `fc7`."""
-    suffix = f"_rate{rate}"
-    return backbones.vgg16_classifier(x, filters, 3, rate, "same", dropout, suffix)[
-        "fc7"
-    ]
+    maps = backbones.vgg16_classifier(
+        x, filters, 3, rate, dropout=dropout, suffix=f"_rate{rate}"
+    )
+    return maps["fc7"]
 
 
 def _scores(x, num_classes, kernel_size, dilation_rate=1, *, name):

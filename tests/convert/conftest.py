@@ -1,8 +1,10 @@
-"""Lets torchvision be imported where its compiled operators are missing."""
+"""Lets PyTorch be imported beside TensorFlow, and torchvision where it is cut down."""
 
 import sys
 import types
 
-# It registers shapes of operators that no network here has.
-_NAME = "torchvision._meta_registrations"
-sys.modules.setdefault(_NAME, types.ModuleType(_NAME))
+# Imported after TensorFlow, Triton brings the process down; PyTorch can do without.
+sys.modules.setdefault("triton", None)
+# Shapes of compiled operators that no network here has, and some builds have not.
+_SHAPES = "torchvision._meta_registrations"
+sys.modules.setdefault(_SHAPES, types.ModuleType(_SHAPES))
