@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from kseg import (
         backbones,
+        convert,
         data,
         export,
         inference,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
         metrics,
         networks,
     )
+    from kseg.convert import from_pytorch
     from kseg.inference import predict
     from kseg.labels import Labels
     from kseg.models import load
@@ -31,12 +33,14 @@ __version__ = "0.1.0"
 _HOMES = {
     "Labels": "kseg.labels",
     "build": "kseg.networks",
+    "from_pytorch": "kseg.convert",
     "load": "kseg.models",
     "names": "kseg.networks",
     "predict": "kseg.inference",
 }
 _PACKAGES = (
     "backbones",
+    "convert",
     "data",
     "export",
     "inference",
@@ -50,8 +54,10 @@ __all__ = [
     "Labels",
     "backbones",
     "build",
+    "convert",
     "data",
     "export",
+    "from_pytorch",
     "inference",
     "layers",
     "load",

@@ -1,9 +1,10 @@
-"""The `kseg` command: list, train, evaluate, predict, export.
+"""The `kseg` command: list, train, evaluate, predict, export, convert.
 
 Heavy imports wait until a command runs, so that `--help` answers at once.
 """
 
 import argparse
+import collections
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -51,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_evaluate(add("evaluate", _evaluate, "Score a model on a data set."))
     _add_predict(add("predict", _predict, "Segment images; writes masks and overlays."))
     _add_export(add("export", _export, "Write SavedModel and LiteRT files, verified."))
+    _add_convert(add("convert", _convert, "Make a model of a checkpoint of PyTorch."))
     return parser
 
 
@@ -100,6 +102,29 @@ def _add_export(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--output", type=Path, help="folder; exports/<model> by default"
+    )
+
+
+def _add_convert(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "checkpoint", type=Path, help="a .pth, .pt, .bin or .safetensors file"
+    )
+    command.add_argument(
+        "--from",
+        dest="source",
+        required=True,
+        help="whose network it is: torchvision, smp, hrnet, mmseg or "
+        "huggingface-segformer",
+    )
+    command.add_argument(
+        "--network", help="another network, which takes the checkpoint's backbone"
+    )
+    command.add_argument(
+        "--backbone", help="another form of backbone than that of the source"
+    )
+    command.add_argument("--num-classes", type=int, help="classes of another network")
+    command.add_argument(
+        "--output", type=Path, help=".keras file; <checkpoint>.keras here by default"
     )
 
 
@@ -243,6 +268,40 @@ def _export(arguments) -> int:
     )
     print(markdown_table(rows) if rows else f"written to {directory}")
     return 0
+
+
+def _convert(arguments) -> int:
+    from kseg.convert import from_pytorch, save
+
+    output = arguments.output or Path(f"{arguments.checkpoint.stem}.keras")
+    if output.suffix != ".keras":
+        raise ValueError(f"--output must be a .keras file. Received: {output}.")
+    conversion = from_pytorch(
+        arguments.checkpoint,
+        arguments.source,
+        arguments.network,
+        arguments.backbone,
+        arguments.num_classes,
+    )
+    save(conversion, output)
+    print(", ".join(f"{key}={value}" for key, value in conversion.network.items()))
+    if conversion.left_out:
+        print(f"left out: {_groups(conversion.left_out)}")
+    if conversion.new:
+        print(f"starts anew: {', '.join(conversion.new)}")
+    print(f"written to {output}, with its classes to name beside it")
+    return 0
+
+
+def _groups(tensors: Sequence[str]) -> str:
+    """Counts tensors by the beginnings of their names, or as counters of batches."""
+    counts = collections.Counter(
+        "num_batches_tracked"
+        if tensor.endswith(".num_batches_tracked")
+        else tensor.split(".")[0]
+        for tensor in tensors
+    )
+    return ", ".join(f"{name} ({count})" for name, count in counts.items())
 
 
 def _open_model(name: str):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from checkpoints import hrnet_state, write_safetensors
 from PIL import Image
 
 import kseg
@@ -30,7 +31,9 @@ def size_of(path):
         return picture.size
 
 
-@pytest.mark.parametrize("command", [[], ["train"], ["predict"], ["export"]])
+@pytest.mark.parametrize(
+    "command", [[], ["train"], ["predict"], ["export"], ["convert"]]
+)
 def test_help_imports_neither_keras_nor_tensorflow(command):
     code = (
         "import sys\nfrom kseg.cli import main\n"
@@ -99,6 +102,23 @@ def test_export_verifies_and_the_file_predicts(model, scenes, tmp_path, capsys):
     assert "class map" in capsys.readouterr().err
 
 
+def test_convert_makes_a_model_that_predicts(tmp_path, capsys, monkeypatch):
+    arguments = {"backbone": "hrnet_w18_small_v1", "num_classes": 4}
+    state = hrnet_state(kseg.build("hrnet", **arguments))
+    path = write_safetensors(tmp_path / "net.safetensors", state)
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["convert", str(path), "--from", "hrnet"]) == 0
+    out = capsys.readouterr().out
+    assert "name=hrnet" in out and "num_classes=4" in out
+    assert "left out: loss (1), num_batches_tracked (" in out
+    Image.new("RGB", (9, 5)).save("dot.png")
+    assert cli.main(["predict", "--model", "net.keras", "dot.png"]) == 0
+    assert size_of(Path("predictions", "dot_mask.png")) == (9, 5)
+
+    assert cli.main(["convert", str(path), "--from", "hrnet", "--output", "b.h5"]) == 2
+    assert ".keras file. Received: b.h5" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -119,6 +139,9 @@ def test_export_verifies_and_the_file_predicts(model, scenes, tmp_path, capsys):
         (["export", "--model", "{model}", "--formats", "int8"], ["calibration"]),
         (["export", "--model", "{model}", "--formats", "int4"], ["int4", "int8"]),
         (["evaluate", "--model", "{model}", "--data", "folder"], ["'path'", "options"]),
+        (["convert", "nowhere.pth", "--from", "smp"], ["nowhere.pth"]),
+        (["convert", "{model}", "--from", "timm"], ["'timm'", "torchvision"]),
+        (["convert", "{model}", "--from", "smp"], ["{model}", "torch.save"]),
     ],
 )  # fmt: skip
 def test_wrong_input_is_explained(model, scenes, tmp_path, capsys, arguments, words):
@@ -126,7 +149,7 @@ def test_wrong_input_is_explained(model, scenes, tmp_path, capsys, arguments, wo
     assert cli.main([argument.format(**places) for argument in arguments]) == 2
     message = capsys.readouterr().err
     for word in words:
-        assert word in message
+        assert word.format(**places) in message
 
 
 def test_a_wheel_trains_outside_the_repository(tmp_path, scenes):

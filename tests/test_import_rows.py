@@ -27,7 +27,7 @@ ROWS = [
     {"backbones", "losses", "metrics", "optimizers"},
     {"networks"},
     {"data", "export", "inference", "weak"},
-    {"cli", "models", "training"},
+    {"cli", "convert", "models", "training"},
 ]
 TOP = len(ROWS) - 1
 ROW = {box: row for row, boxes in enumerate(ROWS) for box in boxes}

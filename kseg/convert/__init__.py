@@ -1,25 +1,29 @@
 """Networks of kseg from checkpoints of PyTorch, without PyTorch.
 
-    kseg.from_pytorch("deeplabv3_resnet50.pth", "torchvision").model.save("net.keras")
+    conversion = kseg.from_pytorch("deeplabv3_resnet50.pth", "torchvision")
+    kseg.convert.save(conversion, "deeplabv3.keras")
 
 A file a source: which of its networks are known, and where each tensor goes. Every
 tensor has its place or is named as left out, every weight of the network comes from
 the checkpoint, and the logits are those of the original.
 """
 
+import hashlib
 import re
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 
 from kseg import backbones, networks
 from kseg.convert import hrnet, huggingface_segformer, mmseg, smp, torchvision
-from kseg.convert.fill import Filled, Recipe, fill
+from kseg.convert.fill import Recipe, fill
+from kseg.files import whole_file, write_json
+from kseg.labels import Labels
 from kseg.registry import unknown
 from kseg.state_dict import read_state_dict
 
-__all__ = ["Conversion", "from_pytorch", "sources"]
+__all__ = ["Conversion", "from_pytorch", "save", "sources"]
 
 _SOURCES = {
     "hrnet": hrnet,
@@ -35,14 +39,16 @@ class Conversion(NamedTuple):
 
     Args:
         model: The network.
-        arguments: What `kseg.build` got for it; `name` is the network's.
+        network: What `kseg.build` got for it; `name` is the network's.
+        origin: Its `source`, `file` and `sha256`.
         left_out: Names of the tensors that have no place in it: auxiliary heads,
             counters of batches, the classifier behind a backbone.
         new: Names of the layers that start anew, as only the backbone was there.
     """
 
     model: keras.Model
-    arguments: dict[str, object]
+    network: dict[str, Any]
+    origin: dict[str, str]
     left_out: list[str]
     new: list[str]
 
@@ -83,6 +89,75 @@ def from_pytorch(
         ValueError: If the file is no checkpoint of the source's networks, or a
             tensor or a weight is left over; the message names them.
     """
+    recipe = _recipe(path, source)
+    whole = network in (None, recipe.network)
+    if recipe.network is None and (network is None or num_classes is None):
+        raise ValueError(
+            "A checkpoint of a classifier has only the backbone of a network: "
+            "`network` (--network) and `num_classes` (--num-classes) must be given. "
+            f"Received: {path}, which has {recipe.arguments['backbone']!r}, "
+            f"network={network!r}, num_classes={num_classes!r}."
+        )
+    arguments: dict[str, Any] = dict(recipe.arguments)
+    if not whole:
+        shared = ("backbone", "num_classes")
+        arguments = {key: arguments[key] for key in shared if key in arguments}
+    given = {"backbone": backbone, "num_classes": num_classes}
+    arguments |= {key: value for key, value in given.items() if value is not None}
+
+    name = network or str(recipe.network)
+    model = networks.build(name, **arguments)
+    trunk = None if whole else _trunk_layers(arguments["backbone"])
+    filled = fill(model, recipe.tensors, recipe.layers, only=trunk)
+    # Of another network's checkpoint nothing is missed but the backbone.
+    idle = rf"{recipe.left_out}|.*\.num_batches_tracked$" if whole else ""
+    left_out = [tensor for tensor in filled.unused if re.match(idle, tensor)]
+    complaints = {
+        "tensors without a layer": [x for x in filled.unused if x not in left_out],
+        "weights without a tensor": filled.empty,
+        "other shapes": filled.unlike,
+    }
+    if any(complaints.values()):
+        raise ValueError(
+            "Every tensor of a checkpoint must have its layer, and every weight its "
+            f"tensor. Received: {path}, taken as {name!r} with {arguments}: "
+            + "; ".join(f"{key}: {_some(x)}" for key, x in complaints.items() if x)
+            + "."
+        )
+    new = []
+    if trunk is not None:
+        new = [x.name for x in model.layers if x.weights and x.name not in trunk]
+    with open(path, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    origin = {"source": source, "file": Path(path).name, "sha256": digest}
+    return Conversion(model, {"name": name, **arguments}, origin, left_out, new)
+
+
+def save(conversion: Conversion, path: str | Path) -> None:
+    """Writes a `.keras` file, and the JSON file beside it that says what it is.
+
+    Args:
+        conversion: What `from_pytorch` returned.
+        path: The `.keras` file; its folder is made. The classes in the JSON file are
+            numbered, as checkpoints do not name them: write their names there.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path) as temporary:
+        conversion.model.save(temporary)
+    info = {
+        "name": path.stem,
+        "labels": Labels.numbered(conversion.model.output_shape[-1]).to_dict(),
+        "network": conversion.network,
+        "converted_from": conversion.origin,
+        "left_out": conversion.left_out,
+        "new": conversion.new,
+    }
+    write_json(path.with_suffix(".json"), info)
+
+
+def _recipe(path: str | Path, source: str) -> Recipe:
+    """Reads a checkpoint and finds out what it is of."""
     if source not in _SOURCES:
         raise ValueError(unknown("source", source, sources()))
     tensors = read_state_dict(path)
@@ -92,40 +167,7 @@ def from_pytorch(
             f"A checkpoint of {source!r} must be of {_SOURCES[source].FORMS}. "
             f"Received: {path}, whose tensors are {_some(list(tensors))}."
         )
-    given = {"backbone": backbone, "num_classes": num_classes}
-    given = {key: value for key, value in given.items() if value is not None}
-    arguments = {**recipe.arguments, **given}
-    whole = network in (None, recipe.network)
-    if not whole:
-        known = ("backbone", "num_classes")
-        arguments = {key: arguments[key] for key in known if key in arguments}
-    if recipe.network is None and (network is None or num_classes is None):
-        raise ValueError(
-            "A checkpoint of a classifier has only the backbone of a network: "
-            "`network` (--network) and `num_classes` (--num-classes) must be given. "
-            f"Received: {path}, which has {recipe.arguments['backbone']!r}, "
-            f"network={network!r}, num_classes={num_classes!r}."
-        )
-    name = network or recipe.network
-    model = networks.build(name, **arguments)
-    if whole:
-        filled, new = fill(model, recipe.tensors, recipe.layers), []
-        left_out = [x for x in filled.unused if _is_left_out(x, recipe)]
-        filled = filled._replace(
-            unused=[x for x in filled.unused if not _is_left_out(x, recipe)]
-        )
-    else:
-        trunk = _trunk_layers(arguments["backbone"])
-        filled = fill(model, recipe.tensors, recipe.layers, only=trunk)
-        new = [x.name for x in model.layers if x.weights and x.name not in trunk]
-        left_out, filled = filled.unused, filled._replace(unused=[])
-    _check(filled, path, name, arguments)
-    return Conversion(model, {"name": name, **arguments}, left_out, new)
-
-
-def _is_left_out(name: str, recipe: Recipe) -> bool:
-    """Whether a tensor is for training alone."""
-    return bool(name.endswith("num_batches_tracked") or re.match(recipe.left_out, name))
+    return recipe
 
 
 def _trunk_layers(backbone: str) -> set[str]:
@@ -133,22 +175,6 @@ def _trunk_layers(backbone: str) -> set[str]:
     image = keras.Input((None, None, 3))
     trunk = keras.Model(image, backbones.build(backbone, image))
     return {layer.name for layer in trunk.layers if layer.weights}
-
-
-def _check(filled: Filled, path, name, arguments) -> None:
-    """Raises if a tensor or a weight has not met its like."""
-    if filled == Filled([], [], []):
-        return
-    complaints = {
-        "tensors without a layer": filled.unused,
-        "weights without a tensor": filled.empty,
-        "other shapes": filled.unlike,
-    }
-    text = "; ".join(f"{key}: {_some(x)}" for key, x in complaints.items() if x)
-    raise ValueError(
-        "Every tensor of a checkpoint must have its layer, and every weight its "
-        f"tensor. Received: {path}, taken as {name!r} with {arguments}: {text}."
-    )
 
 
 def _some(names: list[str]) -> str:

@@ -8,7 +8,7 @@ https://docs.pytorch.org/docs/stable/nn.html
 
 import re
 from collections.abc import Collection
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -34,11 +34,12 @@ class Recipe(NamedTuple):
         arguments: Those of `kseg.build` that the checkpoint decides.
         tensors: Tensors by name; rearranged where the forms differ.
         layers: Name of every module of the checkpoint to that of its layer.
-        left_out: Regular expression that what training alone needs begins with.
+        left_out: Regular expression of the beginning of names that only training
+            needs.
     """
 
     network: str | None
-    arguments: dict[str, object]
+    arguments: dict[str, Any]
     tensors: Tensors
     layers: dict[str, str]
     left_out: str = "$"

@@ -6,6 +6,7 @@ https://huggingface.co/docs/transformers/model_doc/segformer
 """
 
 import re
+from typing import Any
 
 from kseg.convert.fill import Recipe, Tensors, count_of, modules_of
 
@@ -31,7 +32,7 @@ _OLD_NAMES = (
     (r"linear_projections\.", "linear_c."),
 )
 # Channels of stage 1 and units of the four stages: table 6 of the paper.
-_SIZES = {
+_SIZES: dict[tuple[int, ...], str] = {
     (32, 2, 2, 2, 2): "b0",
     (64, 2, 2, 2, 2): "b1",
     (64, 3, 4, 6, 3): "b2",
@@ -59,7 +60,7 @@ def recipe(tensors: Tensors) -> Recipe | None:
         inside = re.sub(r"^(segformer\.encoder|decode_head)\.", "", module)
         if inside != module:
             layers[module] = inside.replace(".", "_")
-    arguments: dict[str, object] = {"backbone": backbone}
+    arguments: dict[str, Any] = {"backbone": backbone}
     if "decode_head.classifier.weight" not in tensors:
         return Recipe(None, arguments, tensors, layers)
     arguments["filters"] = len(tensors["decode_head.linear_fuse.weight"])

@@ -9,7 +9,7 @@ import re
 from kseg.convert.fill import Tensors, count_of, modules_of
 
 # Units of stages 2 to 5, and whether a unit has three convolutions.
-_DEPTHS = {
+_DEPTHS: dict[tuple[tuple[int, ...], bool], int] = {
     ((2, 2, 2, 2), False): 18,
     ((3, 4, 6, 3), False): 34,
     ((3, 4, 6, 3), True): 50,

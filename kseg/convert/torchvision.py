@@ -4,6 +4,8 @@ The names are those of `models/segmentation`, `models/resnet.py` and
 `models/mobilenetv3.py` of torchvision 0.28. https://github.com/pytorch/vision
 """
 
+from typing import Any
+
 from kseg.convert.fill import Recipe, Tensors, count_of, sequence
 from kseg.convert.resnet import resnet_backbone, resnet_layers
 
@@ -42,7 +44,7 @@ def recipe(tensors: Tensors) -> Recipe | None:
     backbone, layers = _backbone(tensors)
     if backbone is None:
         return None
-    arguments: dict[str, object] = {"backbone": backbone}
+    arguments: dict[str, Any] = {"backbone": backbone}
     if "classifier.0.convs.0.0.weight" in tensors:
         network, head, classifier = "deeplabv3", _DEEPLABV3, "classifier.4"
         arguments |= {"output_stride": 8, "rates": (6, 12, 18), "head": "torchvision"}

@@ -103,10 +103,9 @@ def deeplabv3(
     x = features[f"c{5 + cascade}"]
 
     if not cascade:
-        rates = [rate * 16 // output_stride for rate in rates]
         x = atrous_spatial_pyramid(
             x,
-            rates,
+            [rate * 16 // output_stride for rate in rates],
             filters,
             image_pooling=image_pooling,
             fuse_kernel_size=fuse_kernel_size,

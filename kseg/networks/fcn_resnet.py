@@ -24,7 +24,7 @@ def fcn_resnet(
     output_stride: int = 8,
     dropout: float = 0.1,
 ) -> keras.Model:
-    """Builds the FCN on ResNet.
+    """Builds the FCN on a ResNet.
 
     Args:
         num_classes: Number of classes: background counts, void does not.

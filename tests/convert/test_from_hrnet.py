@@ -35,9 +35,9 @@ def test_the_logits_are_the_authors(kind, backbone, network, tmp_path):
     original = randomise(kind(backbone, 5))
     conversion = convert(original, tmp_path, "hrnet", as_trained)
     assert conversion.model.name == network
-    assert conversion.arguments["backbone"] == backbone
-    assert conversion.arguments["num_classes"] == 5
-    assert conversion.arguments["align_corners"] is True
+    assert conversion.network["backbone"] == backbone
+    assert conversion.network["num_classes"] == 5
+    assert conversion.network["align_corners"] is True
     assert left_out(conversion) == {"loss"}
     sizes = [(65, 91), (64, 96)]
     assert_same_logits(conversion.model, original, sizes, align_corners=True)
@@ -49,8 +49,8 @@ def test_the_logits_are_the_authors(kind, backbone, network, tmp_path):
 def test_names_may_have_no_prefix_and_ocr_other_widths(tmp_path):
     original = randomise(OCRNet(SMALL, 3, channels=32, narrow=16))
     conversion = convert(original, tmp_path, "hrnet")
-    assert conversion.arguments["filters"] == 32
-    assert conversion.arguments["key_filters"] == 16
+    assert conversion.network["filters"] == 32
+    assert conversion.network["key_filters"] == 16
     assert_same_logits(conversion.model, original, [(33, 47)], align_corners=True)
 
 

@@ -35,7 +35,7 @@ def original():
 
 def test_the_logits_are_hugging_faces(original, tmp_path):
     conversion = convert(original, tmp_path, SOURCE)
-    assert conversion.arguments == {
+    assert conversion.network == {
         "name": "segformer",
         "backbone": "mit_b0",
         "filters": 256,
@@ -60,8 +60,8 @@ def test_published_files_have_the_names_of_older_versions(original, tmp_path):
 def test_larger_ones_too(depths, backbone, tmp_path):
     original = build(depths=depths, **LARGE)
     conversion = convert(original, tmp_path, SOURCE)
-    assert conversion.arguments["backbone"] == backbone
-    assert conversion.arguments["filters"] == 768
+    assert conversion.network["backbone"] == backbone
+    assert conversion.network["filters"] == 768
     assert_same_logits(conversion.model, original, [(64, 96)])
 
 

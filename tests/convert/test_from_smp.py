@@ -41,7 +41,7 @@ def test_the_logits_are_theirs(kind, options, network, unused, sizes, tmp_path):
     conversion = convert(original, tmp_path, "smp")
     assert conversion.model.name == network
     encoder = options.get("encoder", "resnet18")
-    assert conversion.arguments["backbone"] == f"{encoder}_torch"
+    assert conversion.network["backbone"] == f"{encoder}_torch"
     assert left_out(conversion) == unused
     assert all(
         name.startswith(("encoder.layer3", "encoder.layer4", "classification_head"))
@@ -57,7 +57,7 @@ def test_one_class_becomes_two_of_the_same_probability(tmp_path):
     pixels = images(64, 64)
     probability = 1 / (1 + np.exp(-logits_of(original, pixels)[..., 0]))
     result = keras.ops.softmax(conversion.model(pixels, training=False))
-    assert conversion.arguments["num_classes"] == 2
+    assert conversion.network["num_classes"] == 2
     assert_close(result[..., 1], probability)
 
 

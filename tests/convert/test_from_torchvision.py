@@ -47,8 +47,8 @@ def test_the_logits_are_torchvisions(name, network, backbone, tmp_path):
     auxiliary = {} if network == "lraspp" else {"aux_loss": True}
     original = getattr(segmentation, name)(num_classes=5, **NONE, **auxiliary)
     conversion = convert(randomise(original), tmp_path, "torchvision")
-    assert conversion.arguments["name"] == network
-    assert conversion.arguments["backbone"] == backbone
+    assert conversion.network["name"] == network
+    assert conversion.network["backbone"] == backbone
     assert conversion.model.output_shape[-1] == 5
     assert left_out(conversion) == ({"aux_classifier"} if auxiliary else set())
     assert conversion.new == []
@@ -82,7 +82,7 @@ def test_a_classifier_is_the_backbone_of_a_network(
     )
     model = conversion.model
     assert model.name == network and model.output_shape[-1] == 3
-    assert conversion.arguments["backbone"] == f"{name}_torch"
+    assert conversion.network["backbone"] == f"{name}_torch"
     assert left_out(conversion) <= {"fc", "classifier"}
     assert any("classifier" in layer for layer in conversion.new)
     assert not any(layer.startswith("conv") for layer in conversion.new)
@@ -125,4 +125,4 @@ def test_a_classifier_needs_a_network_and_classes(tmp_path):
 
 def test_other_networks_are_refused(tmp_path):
     with pytest.raises(ValueError, match="DeepLabV3.*features.0.weight"):
-        convert(models.vgg11(weights=None), tmp_path, "torchvision")
+        convert(models.squeezenet1_1(weights=None), tmp_path, "torchvision")

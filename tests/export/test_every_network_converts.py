@@ -26,6 +26,8 @@ def test_a_file_gives_the_logits_of_the_network(
     model, precision, correlation, tmp_path
 ):
     """No operator is left to TensorFlow, or the file would not have been written."""
+    if model.name in BY_PLACES and precision == "int8":
+        pytest.skip("tested with calibrated statistics in the network's own tests")
     calibration = list(images(SIZE, batch=8, seed=1)) if precision == "int8" else None
     path = tmp_path / f"{model.name}.tflite"
     export_litert(model, path, SIZE, precision, calibration=calibration)
@@ -34,8 +36,6 @@ def test_a_file_gives_the_logits_of_the_network(
     assert actual.shape == expected.shape
     assert actual.std() > 0
     if model.name in BY_PLACES:
-        if precision == "int8":
-            return
         correlation = 0.99
     for channel in range(expected.shape[-1]):
         pair = actual[..., channel].ravel(), expected[..., channel].ravel()

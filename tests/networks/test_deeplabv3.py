@@ -123,3 +123,19 @@ def test_corners_are_aligned_where_asked():
 def test_wrong_arguments_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         kseg.build("deeplabv3", **arguments)
+
+
+def test_mmsegmentations_form_has_its_rates_and_merges_by_a_3x3():
+    model = kseg.build(
+        "deeplabv3",
+        backbone="resnet50_v1c",
+        output_stride=8,
+        filters=8,
+        fuse_kernel_size=3,
+        multi_grid=(1, 1, 1),
+        dilate_first=False,
+    )
+    assert rates(model, "conv5_") == [2, 4, 4]
+    assert rates(model, "aspp_rate") == [12, 24, 36]
+    assert model.get_layer("aspp_fuse").kernel_size == (3, 3)
+    assert model.get_layer("aspp_fuse").dilation_rate == (1, 1)

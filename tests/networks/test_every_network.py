@@ -20,10 +20,10 @@ SIZES = [(1, 1), (33, 47), (65, 40)]
 REPOSITORY = Path(__file__).parents[2]
 # Without the auxiliary loss only a softmax over space sees these logits.
 OCR_REGIONS = ("ocrnet", "regions")
-# Linear bottlenecks of MobileNetV3 with a batch norm behind the next convolution; what
+# Linear bottlenecks of MobileNets with a batch norm behind the next convolution; what
 # all keys of attention have in common; the last linear maps ahead of SegFormer's norm.
 IDLE = re.compile(
-    r"_project_bn/beta|_self_key/bias|layer_norm_3/beta|linear_c_\d_proj/bias"
+    r"_project_(bn|BN)/beta|_self_key/bias|layer_norm_3/beta|linear_c_\d_proj/bias"
 )
 
 

@@ -124,7 +124,7 @@ def test_the_auxiliary_loss_trains_the_regions(input_shape):
         keras.optimizers.SGD(0.1),
         loss=dict.fromkeys(factors, loss),
         loss_weights=factors,
-        jit_compile=False,
+        run_eagerly=True,
     )
     bias = network.get_layer("regions").bias
     before = keras.ops.convert_to_numpy(bias)

@@ -92,3 +92,13 @@ def test_corners_are_aligned_where_asked():
 def test_wrong_arguments_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         kseg.build("pspnet", **arguments)
+
+
+def test_mmsegmentations_form_leaves_the_first_unit_as_it_was():
+    model = kseg.build("pspnet", backbone="resnet50_v1c", filters=8, dilate_first=False)
+    rates = [
+        model.get_layer(f"conv{stage}_block{unit}_2_conv").dilation_rate[0]
+        for stage in (4, 5)
+        for unit in (1, 2)
+    ]
+    assert rates == [1, 2, 2, 4]

@@ -1,6 +1,12 @@
 """FCN-8s at once on CamVid, 11 classes, from ImageNet's VGG16.
 
 python training/run.py camvid_fcn8s
+
+Measured on the 101 validation images at 360x480, which also chose the epoch: mean
+IoU 62.1 %, pixel accuracy 90.3 %, boundary F1 48.2 %; int8: 62.2, 90.7, 48.5 %. 6
+epochs took 31 minutes on 2 cores of an x86-64 processor that other work shared.
+Recipe: ours, for few steps; the authors take 100,000 of one image with SGD at 1e-14,
+the summed loss and momentum .99.
 """
 
 from kseg.training.experiment import Experiment

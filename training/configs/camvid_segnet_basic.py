@@ -1,6 +1,11 @@
 """SegNet-Basic on CamVid, 11 classes, from random weights, median-frequency weights.
 
 python training/run.py camvid_segnet_basic
+
+Measured on the 101 validation images at 360x480, which also chose the epoch: mean
+IoU 36.5 %, pixel accuracy 62.8 %, class accuracy 66.1 %, boundary F1 23.1 %. 12
+epochs took 14 minutes on 2 cores of an x86-64 processor that other work shared; the
+authors train until the loss no longer falls, some hundred epochs.
 """
 
 from kseg.training.experiment import Experiment

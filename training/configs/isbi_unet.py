@@ -1,6 +1,11 @@
 """U-Net, the paper's form with half its channels, on 24 slices of ISBI 2012.
 
 python training/run.py isbi_unet --set data.path=<folder of ISBI 2012>
+
+Measured on the last six slices, which also chose the epoch: pixel error .0962, V_rand
+.658 (.786 where membranes are thinned), V_info .795 (.933). 20 epochs took 8 minutes
+on 2 cores of an x86-64 processor that other work shared.
+Recipe: augmentation and weights are the paper's, optimizer and length ours.
 """
 
 from kseg.training.experiment import Experiment
