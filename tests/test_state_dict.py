@@ -266,16 +266,13 @@ def test_a_name_that_is_refused_is_not_imported(tmp_path, path, monkeypatch):
 
 
 def test_what_a_pickle_changes_is_its_own(path):
-    """Attributes of a function that rebuilds tensors are set by a pickle."""
-    change = (
-        b"ctorch._utils\n_rebuild_parameter\nN}X\x0c\x00\x00\x00__defaults__)s\x86b"
-    )
+    """A pickle may set attributes of what it calls, here how tensors are made."""
+    change = b"ctorch._utils\n_rebuild_tensor\nN}X\x07\x00\x00\x00__new__"
+    change += b"ctorch._utils\n_rebuild_parameter\ns\x86b"
     data = pickled({"x": tensor(), "y": 0})
-    write_zip(path, data.removesuffix(b"K\x00u.") + change + b"u.")
-    assert list(read_state_dict(path)) == ["x"]
-    parameter = Call("torch._utils _rebuild_parameter", tensor(), True, {})
-    write_zip(path, {"x": parameter})
-    assert_arrays(read_state_dict(path), {"x": SIX.reshape(2, 3)})
+    for content in (data.removesuffix(b"K\x00u.") + change + b"u.", {"x": tensor()}):
+        write_zip(path, content)
+        assert_arrays(read_state_dict(path), {"x": SIX.reshape(2, 3)})
 
 
 @pytest.mark.parametrize(
@@ -412,6 +409,13 @@ def test_safetensors_beyond_the_data_are_refused(path, wrong):
     entry = dict(dtype="F32", shape=[6], data_offsets=[0, 24])
     write_safetensors(path, {"x": {**entry, **wrong}}, SIX.tobytes())
     with pytest.raises(ValueError, match=str(path)):
+        read_state_dict(path)
+
+
+def test_safetensors_do_not_count_from_the_end(path):
+    entry = dict(dtype="F32", shape=[6], data_offsets=[-48, -24])
+    write_safetensors(path, {"x": entry}, SIX.tobytes() * 2)
+    with pytest.raises(ValueError, match="'x' of shape .* at bytes -48 to -24 of 48"):
         read_state_dict(path)
 
 
