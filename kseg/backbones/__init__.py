@@ -117,7 +117,8 @@ def build(name: str, image, output_stride: int = 32, **arguments) -> dict:
         **arguments: Any of `options(name)`, as `multi_grid` of a ResNet.
 
     Returns:
-        A dictionary of float tensors `c1` to `c5`, and those that an option adds.
+        A dictionary of float tensors `c1` to `c5` (of a transformer `c2` to `c5`),
+        and those that the backbone or an option adds.
 
     Raises:
         ValueError: If `name` or `output_stride` is not one of these, or the
