@@ -20,7 +20,7 @@ SMALL = {
     "fcn16s": dict(fc_filters=32, padding="same"),
     "fcn32s": dict(fc_filters=32, padding="same"),
     "fcn8s": dict(fc_filters=32),
-    "fcn_resnet": dict(backbone="mobilenet_v2"),
+    "fcn_resnet": dict(backbone="mobilenet_v2", output_stride=16),
     "hrnet": dict(backbone="hrnet_w18_small_v1"),
     "lraspp": dict(backbone="mobilenet_v3_small", filters=16),
     "ocrnet": dict(backbone="hrnet_w18_small_v1", filters=32, key_filters=16),

@@ -116,6 +116,8 @@ def kernel_of(layer: keras.Layer, weight: np.ndarray) -> np.ndarray:
         return weight.T
     if weight.ndim == 2:
         weight = weight[:, :, np.newaxis, np.newaxis]
+    if weight.ndim != 4:
+        return weight  # which fits no convolution
     if isinstance(layer, keras.layers.DepthwiseConv2D):
         # Groups of one channel; all results of a channel follow each other.
         multiplier = layer.depth_multiplier
