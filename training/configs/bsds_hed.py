@@ -1,6 +1,10 @@
 """HED on the 200 training images of BSDS500, from ImageNet's VGG16.
 
 python training/run.py bsds_hed
+
+Measured on the 100 validation images: ODS .744, OIS .759, AP .782. 6 epochs took 25
+minutes on 2 cores of an x86-64 processor that other work shared.
+Recipe: ours, for few steps; the authors take SGD at 1e-6, 10,000 steps of ten images.
 """
 
 from kseg.training.experiment import Experiment

@@ -1,6 +1,11 @@
 """SegNet on CamVid, 11 classes, from ImageNet's VGG16.
 
 python training/run.py camvid_segnet
+
+Measured on the 101 validation images at 360x480, which also chose the epoch: mean
+IoU 32.0 %, pixel accuracy 62.0 %, boundary F1 26.6 %; int8: 32.1, 62.9, 26.9 %. 6
+epochs took 53 minutes on 2 cores of an x86-64 processor that other work shared.
+Recipe: ours, for few steps; the authors take SGD at 0.1, up to 140,000 steps.
 """
 
 from kseg.training.experiment import Experiment
