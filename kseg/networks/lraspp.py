@@ -1,12 +1,13 @@
-"""LR-ASPP: two 1x1 heads on MobileNetV3, the deep one weighed by the whole image.
+"""LR-ASPP: two 1x1 heads on a MobileNet, the deep one weighed by the whole image.
 
 Howard et al., "Searching for MobileNetV3", ICCV 2019, section 6.4 and figure 10.
 https://arxiv.org/abs/1905.02244
 As in torchvision's `models/segmentation/lraspp.py`, whose weights fit: the channels
 are weighed by the mean of the whole map, where the paper pools 49x49 pixels in steps
 of 16 and 20, for Cityscapes; the last units keep all their channels, where the paper
-halves them; and the low features are those of the first unit of stride 8. Layers
-have torchvision's names.
+halves them; and the low features of MobileNetV3 are those of its first unit of stride
+8. Layers have torchvision's names. Beside MobileNetV3 the backbone may be MobileNetV2,
+as in table 7, or EfficientNet-Lite0.
 """
 
 import keras
@@ -16,7 +17,8 @@ from kseg import backbones
 from kseg.layers import ResizeLike, conv_bn_relu
 from kseg.registry import check_num_classes, register, unknown
 
-_BACKBONES = [name for name in backbones.names() if name.startswith("mobilenet_v3")]
+_LIGHT = ("mobilenet", "efficientnet_lite")
+_BACKBONES = [name for name in backbones.names() if name.startswith(_LIGHT)]
 
 
 @register("lraspp")
@@ -33,7 +35,8 @@ def lraspp(
     Args:
         num_classes: Number of classes: background counts, void does not.
         backbone: `"mobilenet_v3_large"` or `"mobilenet_v3_small"`, or with `_torch`
-            behind it the form of torchvision's weights.
+            behind it the form of torchvision's weights; `"mobilenet_v2"` or
+            `"efficientnet_lite0"`.
         weights: `None`, `"imagenet"`, the path of a Keras `.h5` file of the
             backbone, or the path of a `.keras` checkpoint of this network; the
             head of another class count starts anew and a message says so.
@@ -56,7 +59,7 @@ def lraspp(
 
     image = keras.Input(input_shape, name="image")
     features = backbones.build(backbone, image, output_stride)
-    low, high = features["c3_first"], features["c5"]
+    low, high = features.get("c3_first", features["c3"]), features["c5"]
 
     x = conv_bn_relu(high, filters, 1, name="cbr")
     scale = layers.GlobalAveragePooling2D(keepdims=True, name="scale_pool")(high)

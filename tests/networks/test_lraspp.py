@@ -51,6 +51,15 @@ def test_low_features_are_those_of_the_first_unit_of_stride_8(model):
     assert source.output.shape[-1] == 40
 
 
+@pytest.mark.parametrize("backbone", ["mobilenet_v2", "efficientnet_lite0"])
+def test_other_light_backbones_give_their_last_map_of_stride_8(backbone):
+    model = kseg.build("lraspp", num_classes=3, backbone=backbone, filters=8)
+    low, high = layers_of(model, "low_classifier", "cbr_relu")(np.zeros((1, 64, 96, 3)))
+    assert low.shape[1:3] == (8, 12) and high.shape[1:3] == (4, 6)
+    low = model.get_layer("low_classifier").input
+    assert low.shape[-1] == {"mobilenet_v2": 32, "efficientnet_lite0": 40}[backbone]
+
+
 def test_the_whole_image_weighs_the_deep_channels(model):
     """A shut gate leaves the low classes alone, and every place sees the same gate."""
     names = ["scale", "scaled", "cbr_relu", "classifier", "low_classifier"]
@@ -84,7 +93,7 @@ def test_output_strides_share_their_weights(model):
     ("argument", "message"),
     [
         (dict(output_stride=4), "`output_stride` must be 8, 16 or 32. Received: 4"),
-        (dict(backbone="mobilenet_v2"), "Received: 'mobilenet_v2'. Did you mean"),
+        (dict(backbone="mobilenet_v4"), "Received: 'mobilenet_v4'. Did you mean"),
         (
             dict(backbone="mobilenet_v3_large_torch", weights="imagenet"),
             "'mobilenet_v3_large', .*Received: backbone='mobilenet_v3_large_torch'",
