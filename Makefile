@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 JAX_VENV := .venv-jax
 
-.PHONY: demo test test-slow test-jax lint types docs install install-jax clean
+.PHONY: demo test test-slow test-jax test-peers lint types docs install install-jax clean
 
 demo: $(VENV)/installed
 	$(VENV)/bin/python training/run.py demo --resume
@@ -18,6 +18,11 @@ test-slow: $(VENV)/installed
 test-jax: $(JAX_VENV)/installed
 	KERAS_BACKEND=jax $(JAX_VENV)/bin/python -m pytest -m "not slow" \
 		tests/without_tensorflow tests/data/test_feed.py
+
+# Converted networks beside the originals in PyTorch, the dense CRF beside pydensecrf.
+test-peers: $(VENV)/peers
+	$(VENV)/bin/python -m pytest -m "not slow" tests/convert tests/test_state_dict.py \
+		tests/inference/test_dense_crf.py
 
 lint: $(VENV)/installed
 	$(VENV)/bin/ruff check .
@@ -37,6 +42,10 @@ $(VENV)/installed: requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --require-hashes -r requirements.txt
 	$(VENV)/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	touch $@
+
+$(VENV)/peers: $(VENV)/installed requirements-peers.txt
+	$(VENV)/bin/python -m pip install --quiet --no-deps -r requirements-peers.txt
 	touch $@
 
 $(JAX_VENV)/installed: requirements-jax.txt pyproject.toml
