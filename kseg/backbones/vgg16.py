@@ -19,7 +19,7 @@ from kseg.backbones.normalise import subtract_mean
 from kseg.layers import DilatedMaxPooling2D, fixed_padding, stride_and_dilation
 
 # Convolutions and channels of each stage.
-_STAGES = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
+STAGES = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
 
 
 def vgg16(
@@ -59,7 +59,7 @@ def vgg16(
     taps, current_stride, dilation = {"image": x}, 1, 1
     if first_padding != 1:
         x = layers.ZeroPadding2D(first_padding, name="block1_pad")(x)
-    for stage, (repeats, filters) in enumerate(_STAGES, start=1):
+    for stage, (repeats, filters) in enumerate(STAGES, start=1):
         for number in range(1, repeats + 1):
             name = f"block{stage}_conv{number}"
             first = name == "block1_conv1" and first_padding != 1

@@ -10,10 +10,8 @@ for `keras.applications.VGG16` load by name.
 from keras import layers
 
 from kseg.backbones.normalise import subtract_mean
+from kseg.backbones.vgg16 import STAGES
 from kseg.layers import MaxPoolingWithIndices, conv_bn_relu
-
-# Convolutions of each stage, and its channels as a multiple of the first stage's.
-_STAGES = ((2, 1), (2, 2), (3, 4), (3, 8), (3, 8))
 
 
 def vgg16_bn(image, filters: int = 64, dropout: float = 0.0) -> dict:
@@ -22,7 +20,7 @@ def vgg16_bn(image, filters: int = 64, dropout: float = 0.0) -> dict:
     Args:
         image: Float tensor `(batch, height, width, 3)`, RGB in 0 to 255; the
             mean of ImageNet is subtracted inside.
-        filters: Channels of the first stage, 64 in the paper.
+        filters: Channels of the first stage, 64 in the paper; the others follow.
         dropout: Rate behind the three deepest poolings; 0 leaves these layers out.
 
     Returns:
@@ -32,10 +30,11 @@ def vgg16_bn(image, filters: int = 64, dropout: float = 0.0) -> dict:
     """
     x = subtract_mean(image)
     taps = {}
-    for stage, (repeats, width) in enumerate(_STAGES, start=1):
+    for stage, (repeats, published) in enumerate(STAGES, start=1):
+        width = filters * published // STAGES[0][1]
         for number in range(1, repeats + 1):
             x = conv_bn_relu(
-                x, filters * width, 3, use_bias=True, name=f"block{stage}_conv{number}"
+                x, width, 3, use_bias=True, name=f"block{stage}_conv{number}"
             )
         taps[f"conv{stage}"] = x
         pool = MaxPoolingWithIndices(name=f"block{stage}_pool")

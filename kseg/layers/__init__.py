@@ -8,6 +8,7 @@ from kseg.layers.convolution import (
     conv_bn_relu,
     conv_relu,
     fixed_padding,
+    norm_relu,
     separable_conv_bn_relu,
 )
 from kseg.layers.crop import CropLike, crop_centre
@@ -50,6 +51,7 @@ __all__ = [
     "enlarge_box",
     "enlarge_cells",
     "fixed_padding",
+    "norm_relu",
     "separable_conv_bn_relu",
     "stride_and_dilation",
 ]

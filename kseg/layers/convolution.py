@@ -93,6 +93,19 @@ def conv_bn_relu(
         kernel_initializer="he_normal",
         name=name,
     )(x)
+    return norm_relu(x, name=name)
+
+
+def norm_relu(x, *, name: str):
+    """Applies batch normalisation and ReLU.
+
+    Args:
+        x: Tensor `(batch, height, width, channels)`.
+        name: What `_bn` and `_relu` follow in the names of the layers.
+
+    Returns:
+        Tensor of the shape of `x`.
+    """
     x = BatchNormalization(epsilon=1e-5, name=f"{name}_bn")(x)
     return layers.ReLU(name=f"{name}_relu")(x)
 
@@ -120,8 +133,7 @@ def separable_conv_bn_relu(
         depthwise_initializer="he_normal",
         name=f"{name}_depthwise",
     )(x)
-    x = BatchNormalization(epsilon=1e-5, name=f"{name}_depthwise_bn")(x)
-    x = layers.ReLU(name=f"{name}_depthwise_relu")(x)
+    x = norm_relu(x, name=f"{name}_depthwise")
     return conv_bn_relu(x, filters, 1, name=f"{name}_pointwise")
 
 

@@ -18,7 +18,7 @@ import keras
 from keras import layers
 
 from kseg import backbones
-from kseg.layers import BatchNormalization, CropLike, MaxUnpooling, PadToLeast
+from kseg.layers import CropLike, MaxUnpooling, PadToLeast, norm_relu
 from kseg.registry import check_num_classes, register
 
 # Channels of the deconvolutions of each stage, as in figure 2, as multiples of the
@@ -62,14 +62,14 @@ def deconvnet(
     encoder = backbones.vgg16_bn(image, filters)
     x = PadToLeast(7, name="fc6_pad")(encoder["c5"])
     x = layers.Conv2D(fc_filters, 7, kernel_initializer="he_normal", name="fc6")(x)
-    x = _norm_relu(x, "fc6")
+    x = norm_relu(x, name="fc6")
     x = layers.Conv2D(fc_filters, 1, kernel_initializer="he_normal", name="fc7")(x)
-    features = x = _norm_relu(x, "fc7")
+    features = x = norm_relu(x, name="fc7")
 
     x = layers.Conv2DTranspose(
         8 * filters, 7, kernel_initializer=_gaussian(), name="fc6_deconv"
     )(x)
-    x = _norm_relu(x, "fc6_deconv")
+    x = norm_relu(x, name="fc6_deconv")
     x = CropLike(name="fc6_crop")(x, encoder["c5"])
     for stage, widths in _DECODERS.items():
         x = MaxUnpooling(name=f"unpool{stage}")(
@@ -84,7 +84,7 @@ def deconvnet(
                 kernel_initializer=_gaussian(),
                 name=name,
             )(x)
-            x = _norm_relu(x, name)
+            x = norm_relu(x, name=name)
     logits = layers.Conv2D(
         num_classes,
         1,
@@ -94,11 +94,6 @@ def deconvnet(
     )(x)
     model = keras.Model(image, logits, name="deconvnet")
     return backbones.load_weights(model, weights, "vgg16", features)
-
-
-def _norm_relu(x, name):
-    x = BatchNormalization(epsilon=1e-5, name=f"{name}_bn")(x)
-    return layers.ReLU(name=f"{name}_relu")(x)
 
 
 def _gaussian():
