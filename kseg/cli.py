@@ -119,10 +119,8 @@ def _add_convert(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--network", help="another network, which takes the checkpoint's backbone"
     )
-    command.add_argument(
-        "--backbone", help="another form of backbone than that of the source"
-    )
     command.add_argument("--num-classes", type=int, help="classes of another network")
+    _add_set(command, "what no tensor shows, such as align_corners=True")
     command.add_argument(
         "--output", type=Path, help=".keras file; <checkpoint>.keras here by default"
     )
@@ -138,13 +136,12 @@ def _add_model(command: argparse.ArgumentParser) -> None:
 
 def _add_data(command: argparse.ArgumentParser, required: bool) -> None:
     command.add_argument("--data", required=required, help="name of a data set")
+    _add_set(command, "options of the data set, such as path=photos")
+
+
+def _add_set(command: argparse.ArgumentParser, text: str) -> None:
     command.add_argument(
-        "--set",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="KEY=VALUE",
-        help="options of the data set, such as path=photos",
+        "--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help=text
     )
 
 
@@ -280,8 +277,8 @@ def _convert(arguments) -> int:
         arguments.checkpoint,
         arguments.source,
         arguments.network,
-        arguments.backbone,
         arguments.num_classes,
+        _options(arguments),
     )
     save(conversion, output)
     print(", ".join(f"{key}={value}" for key, value in conversion.network.items()))
@@ -318,9 +315,8 @@ def _open_model(name: str):
     return path, model, models.read_labels(path, model.output_shape[-1])
 
 
-def _open_source(arguments, split: str, num_classes: int):
-    """Opens the data set of the command line and checks its class count."""
-    from kseg.data import open_source
+def _options(arguments) -> dict:
+    """Returns what `--set` says."""
     from kseg.training.experiment import literal
 
     options = {}
@@ -329,7 +325,14 @@ def _open_source(arguments, split: str, num_classes: int):
         if not equals:
             raise ValueError(f"--set takes key=value. Received: {text!r}.")
         options[key] = literal(value)
-    source = open_source(arguments.data, split, **options)
+    return options
+
+
+def _open_source(arguments, split: str, num_classes: int):
+    """Opens the data set of the command line and checks its class count."""
+    from kseg.data import open_source
+
+    source = open_source(arguments.data, split, **_options(arguments))
     if source.labels.num_classes != num_classes:
         raise ValueError(
             "The data must have the model's classes. Received: "

@@ -1,5 +1,6 @@
 """Checkpoints of PyTorch, read without it."""
 
+import argparse
 import collections
 import io
 import json
@@ -10,7 +11,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from kseg.state_dict import read_state_dict
+from kseg.state_dict import read_meta, read_state_dict
 
 DTYPES = {
     "Half": "float16",
@@ -75,11 +76,11 @@ def tensor(key="0", size=(2, 3), stride=(3, 1), offset=0, kind="Float", numel=6)
     return Call("torch._utils _rebuild_tensor_v2", *arguments)
 
 
-def write_zip(path, value, storages=None, byteorder=b"little"):
+def write_zip(path, value, storages=None, byteorder=b"little", compression=0):
     """Writes what `torch.save` does; `value` may be a finished pickle."""
     if storages is None:
         storages = {"0": np.arange(6, dtype="<f4")}
-    with zipfile.ZipFile(path, "w") as archive:
+    with zipfile.ZipFile(path, "w", compression) as archive:
         data = value if isinstance(value, bytes) else pickled(value)
         archive.writestr("archive/data.pkl", data)
         archive.writestr("archive/byteorder", byteorder)
@@ -97,6 +98,12 @@ def write_legacy(path, value, storages):
         for numbers in storages.values():
             file.write(struct.pack("<q", len(numbers)) + numbers.tobytes())
     return path
+
+
+def write_either(path, form, value):
+    """Writes a checkpoint whose storage "0" holds six numbers."""
+    storages = {"0": np.arange(6, dtype="<f4")}
+    return {"zip": write_zip, "legacy": write_legacy}[form](path, value, storages)
 
 
 def write_safetensors(path, header, data=b""):
@@ -213,6 +220,79 @@ def test_a_nested_dictionary_is_found(path, nest):
     assert_arrays(read_state_dict(path), {"a.weight": SIX.reshape(2, 3)})
 
 
+def test_tensors_beside_the_nested_dictionary_are_left_out(path):
+    """A training script may keep its best accuracy as a tensor."""
+    write_zip(path, {"best": tensor(), "model": {"a": tensor()}, "state_dict": {}})
+    assert list(read_state_dict(path)) == ["a"]
+
+
+@pytest.mark.parametrize("levels", [4, 5])
+def test_levels_of_nesting(path, levels):
+    content = {"a": tensor()}
+    for _ in range(levels):
+        content = {"model": content}
+    write_zip(path, content)
+    if levels == 4:
+        assert list(read_state_dict(path)) == ["a"]
+    else:
+        with pytest.raises(ValueError, match="nested more than 4 levels"):
+            read_state_dict(path)
+
+
+def test_a_dictionary_in_itself_is_refused(path):
+    content: dict = {"a": tensor()}
+    content["model"] = content
+    write_zip(path, content)
+    with pytest.raises(ValueError, match="nested more than 4 levels"):
+        read_state_dict(path)
+
+
+def test_two_state_dictionaries_are_refused(path):
+    one, other = {"a": tensor()}, {"b": tensor()}
+    write_zip(path, {"model": {"state_dict": one}, "state_dict": other})
+    with pytest.raises(ValueError, match="under state_dict and model/state_dict, not"):
+        read_state_dict(path)
+
+
+def test_a_history_of_mmengine_is_ignored(path):
+    history = b"cmmengine.logging.history_buffer\nHistoryBuffer\n)\x81}"
+    history += b"X\x03\x00\x00\x00mincbuiltins\ngetattr\nX\x01\x00\x00\x00a\x85Rsb"
+    data = pickled({"x": tensor(), "history": 0})
+    write_zip(path, data.removesuffix(b"K\x00u.") + history + b"u.")
+    assert_arrays(read_state_dict(path), {"x": SIX.reshape(2, 3)})
+
+
+@pytest.mark.parametrize("form", ["zip", "legacy"])
+@pytest.mark.parametrize("protocol", [2, 4])
+@pytest.mark.parametrize(
+    "value",
+    [
+        argparse.Namespace(lr=1, milestones=[1, 2]),
+        collections.defaultdict(list, a=[1]),
+        collections.defaultdict(dict, a={}),
+        collections.Counter("aab"),
+        np.arange(3.0),
+        np.array(["a", None], object),
+        np.float64(2),
+        {1, 2},
+    ],
+    ids=lambda x: type(x).__name__,
+)
+def test_what_training_scripts_keep_is_ignored(path, form, protocol, value):
+    """As pickled by Python itself, ahead of the tensors in one dictionary."""
+    data = pickle.dumps(value, protocol)[2:-1]
+    if protocol == 4:
+        data = data[9:]  # the length of a frame
+    whole = b"\x80\x04}(X\x04\x00\x00\x00args" + data + b"X\x05\x00\x00\x00model"
+    whole += pickled({"a": tensor()})[2:-1] + b"u."
+    if form == "zip":
+        write_zip(path, whole)
+    else:
+        write_legacy(path, {"a": tensor()}, {"0": SIX})
+        path.write_bytes(path.read_bytes().replace(pickled({"a": tensor()}), whole))
+    assert_arrays(read_state_dict(path), {"a": SIX.reshape(2, 3)})
+
+
 def test_the_prefix_of_data_parallel_goes_where_all_have_it(path):
     write_zip(path, {"module.a": tensor(), "module.module.b": tensor()})
     assert list(read_state_dict(path)) == ["a", "module.b"]
@@ -289,6 +369,68 @@ def test_what_a_pickle_changes_is_its_own(path):
 def test_a_tensor_beyond_its_storage_is_refused(path, wrong):
     write_zip(path, {"conv.weight": tensor(**wrong)})
     with pytest.raises(ValueError, match="'conv.weight' of shape .*within its 6 numb"):
+        read_state_dict(path)
+
+
+@pytest.mark.parametrize("form", ["zip", "legacy"])
+def test_a_storage_of_two_dtypes_is_refused(path, form):
+    write_either(path, form, {"x": tensor(), "y": tensor(kind="Int")})
+    with pytest.raises(ValueError, match="storage '0' is of int32 and of float32"):
+        read_state_dict(path)
+
+
+def test_a_tensor_that_repeats_its_numbers_without_end_is_refused(path):
+    write_zip(path, {"x": tensor(size=(2**16,), stride=(0,))})
+    assert read_state_dict(path)["x"].shape == (2**16,)
+    write_zip(path, {"x": tensor(size=(2**16 + 1,), stride=(0,))})
+    with pytest.raises(ValueError, match="'x' of shape .*within its 6 numbers"):
+        read_state_dict(path)
+    many = {str(i): tensor(size=(2**16,), stride=(0,)) for i in range(65)}
+    write_zip(path, many)
+    with pytest.raises(ValueError, match=f"tensors of {65 * 2**18} bytes in stor"):
+        read_state_dict(path)
+
+
+@pytest.mark.parametrize("form", ["zip", "legacy"])
+def test_a_memo_beyond_its_pickle_is_refused(path, form):
+    """One of 2**28 entries would take gibibytes, for eleven bytes."""
+    content = b"\x80\x02}r\xff\xff\xff\x0f."
+    if form == "zip":
+        write_zip(path, content)
+    else:
+        path.write_bytes(content)
+    with pytest.raises(ValueError, match=f"pickle of 9 bytes .* of {2**28 - 1} entr"):
+        read_state_dict(path)
+
+
+def test_a_compressed_archive_is_refused(path):
+    write_zip(path, {"x": tensor()}, compression=zipfile.ZIP_DEFLATED)
+    with pytest.raises(ValueError, match="'archive/.*' is compressed, which PyTorch"):
+        read_state_dict(path)
+
+
+def test_an_archive_whose_files_share_bytes_is_refused(path):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/data.pkl", pickled({"x": tensor()}))
+        archive.writestr("archive/data/0", bytes(10_000))
+        for name in ("1", "2"):
+            entry = zipfile.ZipInfo(f"archive/data/{name}")
+            first = archive.getinfo("archive/data/0")
+            entry.header_offset, entry.CRC = first.header_offset, first.CRC
+            entry.file_size = entry.compress_size = first.file_size
+            archive.filelist.append(entry)
+            archive.NameToInfo[entry.filename] = entry
+    with pytest.raises(ValueError, match="share their bytes"):
+        read_state_dict(path)
+
+
+def test_a_length_of_a_legacy_storage_beyond_the_file_is_refused(path):
+    write_legacy(path, {"x": tensor()}, {"0": SIX})
+    length, endless = struct.pack("<q", 6), struct.pack("<q", 2**60)
+    whole = path.read_bytes()
+    assert whole.count(length + SIX.tobytes()) == 1
+    path.write_bytes(whole.replace(length + SIX.tobytes(), endless + SIX.tobytes()))
+    with pytest.raises(ValueError, match=str(path)):
         read_state_dict(path)
 
 
@@ -419,6 +561,74 @@ def test_safetensors_do_not_count_from_the_end(path):
         read_state_dict(path)
 
 
+@pytest.mark.parametrize("length", [128, 384, 0x4B50])
+def test_a_header_may_be_of_any_length(path, length):
+    """Even of one whose bytes begin as a pickle or as a zip archive does."""
+    header = {"x": dict(dtype="F32", shape=[6], data_offsets=[0, 24])}
+    header = json.dumps(header).encode().ljust(length)
+    path.write_bytes(struct.pack("<Q", length) + header + SIX.tobytes())
+    assert path.read_bytes()[:2] in (b"\x80\0", b"\x80\1", b"PK")
+    assert_arrays(read_state_dict(path), {"x": SIX})
+
+
+def test_safetensors_do_not_share_bytes(path):
+    entry = dict(dtype="F32", shape=[6], data_offsets=[0, 24])
+    write_safetensors(path, {"x": entry, "y": entry}, SIX.tobytes())
+    with pytest.raises(ValueError, match="'y' has bytes of other tensors"):
+        read_state_dict(path)
+
+
+# What a checkpoint says of itself.
+
+
+META = {
+    "CLASSES": ("road", "kerb"),
+    "config": "model = dict(type='EncoderDecoder')",
+    "dataset_meta": {"classes": ["road"], "palette": [[0, 128, 0]]},
+    "epoch": 3,
+    "loss": 0.5,
+    "done": True,
+    "seed": None,
+}
+
+
+@pytest.mark.parametrize("form", ["zip", "legacy"])
+def test_the_plain_values_of_meta(path, form):
+    odd = {"arguments": Call("argparse Namespace"), "x": tensor(), "list": [tensor()]}
+    write_either(path, form, {"meta": META | odd, "state_dict": {"x": tensor()}})
+    assert read_meta(path) == META
+    assert_arrays(read_state_dict(path), {"x": SIX.reshape(2, 3)})
+
+
+def test_meta_that_holds_itself(path):
+    """Nor does a value that is there often become one that is there in full."""
+    meta: dict = {"epoch": 3}
+    often = "x"
+    meta["meta"] = meta
+    for _ in range(60):
+        often = [often, often]
+    write_zip(path, {"meta": meta | {"often": often}})
+    found: dict = read_meta(path)
+    assert found["epoch"] == 3 and "meta" not in found["meta"]
+    assert found["often"][0] is found["often"][1]
+
+
+@pytest.mark.parametrize("content", [{"x": tensor()}, {"meta": [1]}, [1]])
+def test_a_file_without_meta(path, content):
+    write_zip(path, content)
+    assert read_meta(path) == {}
+
+
+def test_meta_of_other_files(path):
+    write_safetensors(path, {"__metadata__": {"format": "pt"}})
+    assert read_meta(path) == {}
+    write_zip(path, {"meta": {"x": Call("posix system", "true")}})
+    with pytest.raises(ValueError, match="asks for posix.system"):
+        read_meta(path)
+    with pytest.raises(FileNotFoundError, match="absent.pth"):
+        read_meta("absent.pth")
+
+
 # Against PyTorch itself.
 
 
@@ -444,6 +654,10 @@ def test_files_of_pytorch(path, zipped):
     content = {
         "epoch": 7,
         "loss": np.float64(0.5),
+        "losses": collections.defaultdict(list, train=[0.5]),
+        "args": argparse.Namespace(lr=1),
+        "random": np.random.RandomState(0).get_state(),
+        "meta": META,
         "size": torch.Size([2, 3]),
         "dtype": torch.float32,
         "optimizer": optimizer.state_dict(),
@@ -455,6 +669,7 @@ def test_files_of_pytorch(path, zipped):
     assert_arrays(
         read_state_dict(path), {name: x.numpy() for name, x in expected.items()}
     )
+    assert read_meta(path) == META
 
     torch.save(model, path, _use_new_zipfile_serialization=zipped)
     with pytest.raises(ValueError, match="torch.nn.modules.container.Sequential"):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import keras
 
-from kseg import metrics, networks
+from kseg import backbones, metrics, networks
 from kseg.files import write_json
 from kseg.labels import Labels
 from kseg.training import parts
@@ -31,6 +31,7 @@ def fit(
     seed: int = 0,
     dtype_policy: str = "float32",
     keep: str = "best",
+    freeze_batch_norm: bool = False,
 ):
     """Trains the network on all visible devices.
 
@@ -44,6 +45,9 @@ def fit(
         dtype_policy: `"float32"`, `"mixed_bfloat16"` or `"mixed_float16"`, of the
             training.
         keep: `"best"`, the epoch of the highest mean IoU in validation, or `"last"`.
+        freeze_batch_norm: Whether the network's batch norms keep their statistics and
+            scales, as in fine-tuning with small batches; that of an auxiliary head
+            learns.
 
     Returns:
         The network with the weights of that epoch, in float32, and the feeds.
@@ -64,6 +68,8 @@ def fit(
     with all_devices():
         feeds.check_replicas(replicas())
         model = networks.build(**experiment.network)
+        if freeze_batch_norm:
+            backbones.freeze_batch_norm(model)
         feeds.crop_masks(model)
         loss = parts.make_loss(feeds.train, **experiment.loss)
         optimizer = parts.make_optimizer(epochs * steps, **experiment.optimizer)

@@ -151,7 +151,9 @@ def add_heads(
         x = layers.Conv2D(
             logits.shape[-1], 1, dtype="float32", name="auxiliary_classifier"
         )(x)
-        x = ResizeLike(dtype="float32", name="auxiliary")(x, logits)
+        # As the network itself puts its map on the image.
+        aligned = getattr(model.layers[-1], "align_corners", False)
+        x = ResizeLike(aligned, dtype="float32", name="auxiliary")(x, logits)
         heads["auxiliary"] = x
     for name in outputs:
         heads[name] = _output(model, name)

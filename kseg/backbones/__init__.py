@@ -75,6 +75,7 @@ __all__ = [
     "check_weights",
     "decimate",
     "dense_to_convolution",
+    "first_dilation",
     "freeze_batch_norm",
     "googlenet",
     "load_weights",
@@ -104,6 +105,22 @@ def options(name: str) -> list[str]:
         raise ValueError(unknown("backbone", name, names()))
     image, output_stride, *rest = inspect.signature(_BACKBONES[name]).parameters
     return rest
+
+
+def first_dilation(
+    name: str, dilate_first: bool | None, default: bool = True
+) -> dict[str, bool]:
+    """Returns the option `dilate_first` of `build`, where there is a say in it.
+
+    Args:
+        name: One of `names()`.
+        dilate_first: What is asked for; `build` refuses it of a backbone that has no
+            such option. `None`: `default` where the backbone has the option.
+        default: See there.
+    """
+    if dilate_first is not None:
+        return {"dilate_first": dilate_first}
+    return {"dilate_first": default} if "dilate_first" in options(name) else {}
 
 
 def build(name: str, image, output_stride: int = 32, **arguments) -> dict:

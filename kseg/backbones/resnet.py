@@ -14,8 +14,9 @@ function       image                   stem      a stage strides in
 ============== ======================= ========= ======================
 
 `resnet` is the paper's, of Caffe and of `keras.applications`, whose published
-weights load by layer name. `resnet_beta` is that of PSPNet, OCRNet and DeepLab's
-code, which strides in the last unit of the stage before. `resnet_torch` is
+weights load by layer name. `resnet_beta` is that of PSPNet and OCRNet, and of DeepLab's
+code but for one thing: there a stage strides in the last unit of the stage before, so
+that its checkpoints do not fit. `resnet_torch` is
 torchvision's ("v1.5"), and the only one of 18 or 34 layers, whose units are two 3x3.
 `resnet_v1c` is MMSegmentation's (`mmseg/models/backbones/resnet.py`), whose stem has
 32, 32 and 64 channels where that of `resnet_beta` has twice as many. Padding is

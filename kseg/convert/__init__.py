@@ -10,6 +10,7 @@ the checkpoint, and the logits are those of the original.
 
 import hashlib
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,7 +22,7 @@ from kseg.convert.fill import Recipe, fill
 from kseg.files import whole_file, write_json
 from kseg.labels import Labels
 from kseg.registry import unknown
-from kseg.state_dict import read_state_dict
+from kseg.state_dict import read_meta, read_state_dict
 
 __all__ = ["Conversion", "from_pytorch", "save", "sources"]
 
@@ -62,23 +63,25 @@ def from_pytorch(
     path: str | Path,
     source: str,
     network: str | None = None,
-    backbone: str | None = None,
     num_classes: int | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> Conversion:
     """Converts a checkpoint of PyTorch.
 
     Network, backbone and class count are those of the checkpoint, whose tensors show
     them. Another network takes the backbone alone, and its other layers start anew.
+    What tensors do not show, as strides, dilations and the alignment of corners, is
+    what the source's networks have where nothing is said, unless `options` say
+    otherwise: compare `Conversion.network` with how the checkpoint was trained.
 
     Args:
         path: As in `kseg.state_dict.read_state_dict`.
         source: Whose network it is: one of `sources()`.
         network: One of `kseg.names()`, to have another network than the
             checkpoint's; the checkpoint of a classifier needs it.
-        backbone: One of `kseg.backbones.names()`, to have another form than the one
-            that the source's networks have.
         num_classes: Number of classes of another network; that of the checkpoint
             where nothing is said, which a classifier's does not tell.
+        options: Other arguments of `kseg.build`, such as `{"align_corners": True}`.
 
     Returns:
         The model, what it was built with, and what does not come from or has not
@@ -86,10 +89,18 @@ def from_pytorch(
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file is no checkpoint of the source's networks, or a
-            tensor or a weight is left over; the message names them.
+        ValueError: If the file is no checkpoint of the source's networks, `options`
+            name the backbone, or a tensor or a weight is left over; the message
+            names them.
     """
-    recipe = _recipe(path, source)
+    options = dict(options or {})
+    if "backbone" in options:
+        raise ValueError(
+            "The backbone is the checkpoint's: another form of it may have the same "
+            "tensors and compute something else. Received: "
+            f"backbone={options['backbone']!r}. Leave it out."
+        )
+    recipe = _recipe(path, source, options)
     whole = network in (None, recipe.network)
     if recipe.network is None and (network is None or num_classes is None):
         raise ValueError(
@@ -102,8 +113,9 @@ def from_pytorch(
     if not whole:
         shared = ("backbone", "num_classes")
         arguments = {key: arguments[key] for key in shared if key in arguments}
-    given = {"backbone": backbone, "num_classes": num_classes}
-    arguments |= {key: value for key, value in given.items() if value is not None}
+        arguments |= options
+    if num_classes is not None:
+        arguments["num_classes"] = num_classes
 
     name = network or str(recipe.network)
     model = networks.build(name, **arguments)
@@ -139,29 +151,33 @@ def save(conversion: Conversion, path: str | Path) -> None:
     Args:
         conversion: What `from_pytorch` returned.
         path: The `.keras` file; its folder is made. The classes in the JSON file are
-            numbered, as checkpoints do not name them: write their names there.
+            numbered, as tensors do not name them: write their names there.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(path) as temporary:
-        conversion.model.save(temporary)
+    num_classes = conversion.model.output_shape[-1]
+    void = 255 if num_classes <= 255 else 65535
     info = {
         "name": path.stem,
-        "labels": Labels.numbered(conversion.model.output_shape[-1]).to_dict(),
+        "labels": Labels.numbered(num_classes, void).to_dict(),
         "network": conversion.network,
         "converted_from": conversion.origin,
         "left_out": conversion.left_out,
         "new": conversion.new,
     }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path) as temporary:
+        conversion.model.save(temporary)
     write_json(path.with_suffix(".json"), info)
 
 
-def _recipe(path: str | Path, source: str) -> Recipe:
+def _recipe(path: str | Path, source: str, options: dict[str, Any]) -> Recipe:
     """Reads a checkpoint and finds out what it is of."""
     if source not in _SOURCES:
         raise ValueError(unknown("source", source, sources()))
     tensors = read_state_dict(path)
-    recipe = _SOURCES[source].recipe(tensors)
+    if source == "mmseg":
+        options = mmseg.told(read_meta(path)) | options
+    recipe = _SOURCES[source].recipe(tensors, options)
     if recipe is None:
         raise ValueError(
             f"A checkpoint of {source!r} must be of {_SOURCES[source].FORMS}. "

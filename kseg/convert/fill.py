@@ -7,13 +7,14 @@ https://docs.pytorch.org/docs/stable/nn.html
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 
 Tensors = dict[str, np.ndarray]
+Options = Mapping[str, Any]
 
 # What a variable of Keras is called in a state dictionary.
 _PARAMETERS = {
@@ -167,7 +168,7 @@ def count_of(tensors: Tensors, pattern: str) -> int:
             the number.
 
     Returns:
-        The count_of number and 1, or 0 where no name begins so.
+        The largest number and 1, or 0 where no name begins so.
     """
     found = (re.match(pattern, name) for name in tensors)
     return 1 + max((int(match[1]) for match in found if match), default=-1)

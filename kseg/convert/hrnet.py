@@ -8,7 +8,7 @@ https://github.com/HRNet/HRNet-Image-Classification.
 
 import re
 
-from kseg.convert.fill import Recipe, Tensors, count_of, modules_of, sequence
+from kseg.convert.fill import Options, Recipe, Tensors, count_of, modules_of, sequence
 
 FORMS = (
     "seg_hrnet, seg_hrnet_ocr, and HRNet's classifiers, whose backbone `hrnet` and "
@@ -45,15 +45,17 @@ _OCRNET = (
 )
 
 
-def recipe(tensors: Tensors) -> Recipe | None:
+def recipe(tensors: Tensors, options: Options) -> Recipe | None:
     """Says what network a checkpoint of HRNet's authors is.
 
     Args:
         tensors: Arrays by the names of a state dictionary.
+        options: Arguments of `kseg.build` that no tensor shows.
 
     Returns:
         How to convert it, or `None` if it is not one of `FORMS`. All resizing aligns
-        corners, as in the authors' configurations of these files.
+        corners, as in the authors' code of PyTorch 1.1 and later; of a file that is
+        older `align_corners` must be told.
     """
     prefix = "model." if "model.conv1.weight" in tensors else ""
     first = tensors.get(f"{prefix}transition1.0.0.weight")
@@ -79,6 +81,7 @@ def recipe(tensors: Tensors) -> Recipe | None:
         network, classifier = "hrnet", f"{prefix}last_layer.3"
         layers |= _HRNET
     if classifier:
+        arguments |= options
         arguments["num_classes"] = len(tensors[f"{classifier}.weight"])
     layers = {f"{prefix}{module}": layer for module, layer in layers.items()}
     # Beside the model a training saves the loss, with the weights of the classes.

@@ -8,7 +8,7 @@ https://huggingface.co/docs/transformers/model_doc/segformer
 import re
 from typing import Any
 
-from kseg.convert.fill import Recipe, Tensors, count_of, modules_of
+from kseg.convert.fill import Options, Recipe, Tensors, count_of, modules_of
 
 FORMS = (
     "SegformerForSemanticSegmentation of MiT-B0 to MiT-B5, and "
@@ -42,11 +42,12 @@ _SIZES: dict[tuple[int, ...], str] = {
 }
 
 
-def recipe(tensors: Tensors) -> Recipe | None:
+def recipe(tensors: Tensors, options: Options) -> Recipe | None:
     """Says what SegFormer a checkpoint is.
 
     Args:
         tensors: Arrays by the names of a state dictionary.
+        options: Arguments of `kseg.build` that no tensor shows.
 
     Returns:
         How to convert it, or `None` if it is not one of `FORMS`.
@@ -65,7 +66,7 @@ def recipe(tensors: Tensors) -> Recipe | None:
         return Recipe(None, arguments, tensors, layers)
     arguments["filters"] = len(tensors["decode_head.linear_fuse.weight"])
     arguments["num_classes"] = len(tensors["decode_head.classifier.weight"])
-    return Recipe("segformer", arguments, tensors, layers)
+    return Recipe("segformer", arguments | dict(options), tensors, layers)
 
 
 def mit_backbone(tensors: Tensors, prefix: str) -> str | None:

@@ -2,21 +2,24 @@
 
 The names are those of `mmseg/models` of https://github.com/open-mmlab/mmsegmentation,
 of the configurations in `configs/deeplabv3`, `configs/pspnet` and `configs/segformer`:
-heads of output stride 8 on ResNet or ResNetV1c, and MiT.
+heads on ResNet or ResNetV1c, and MiT. Strides and the alignment of corners leave no
+trace in the tensors; the configuration that the files hold beside them tells.
 """
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
-from kseg.convert.fill import Recipe, Tensors, modules_of
+from kseg.convert.fill import Options, Recipe, Tensors, modules_of
 from kseg.convert.huggingface_segformer import mit_backbone
 from kseg.convert.resnet import resnet_backbone, resnet_layers
 
 FORMS = (
-    "DeepLabV3 or PSPNet on a ResNet or ResNetV1c of 50 or 101 layers, of output "
-    "stride 8, and SegFormer"
+    "DeepLabV3 or PSPNet on a ResNet or ResNetV1c of 50 or 101 layers, and SegFormer"
 )
+_BACKBONES = ("resnet50_torch", "resnet101_torch", "resnet50_v1c", "resnet101_v1c")
 _HEAD = "decode_head"
 # What MMSegmentation calls a MiT's parts, as the published files of SegFormer do.
 _MIT_NAMES = (
@@ -35,11 +38,43 @@ _MIT_NAMES = (
 )
 
 
-def recipe(tensors: Tensors) -> Recipe | None:
+def told(meta: Mapping[str, Any]) -> dict[str, Any]:
+    """Reads what no tensor shows from the configuration in a checkpoint.
+
+    Args:
+        meta: What stands under `"meta"`: of version 0 `config`, of version 1 `cfg`.
+
+    Returns:
+        Arguments of `kseg.build`; none where there is no configuration.
+
+    Raises:
+        ValueError: If the network has a multi-grid: its dilations are given there
+            whole, not as multiples.
+
+    Example:
+    >>> told({"cfg": "strides=(1, 2, 2, 1) ... align_corners=True"})
+    {'align_corners': True, 'output_stride': 16}
+    """
+    config = str(meta.get("cfg") or meta.get("config") or "")
+    if re.search(r"multi_grid=[(\[]", config):
+        raise ValueError(
+            "A network of mmseg with `multi_grid` has dilations that kseg's do not. "
+            "Received: a checkpoint whose configuration sets it."
+        )
+    options: dict[str, Any] = {}
+    if "align_corners=True" in config:
+        options["align_corners"] = True
+    if strides := re.search(r"strides=\(1, 2, (\d), (\d)\)", config):
+        options["output_stride"] = 8 * int(strides[1]) * int(strides[2])
+    return options
+
+
+def recipe(tensors: Tensors, options: Options) -> Recipe | None:
     """Says what network a checkpoint of MMSegmentation is.
 
     Args:
         tensors: Arrays by the names of a state dictionary.
+        options: Arguments of `kseg.build` that no tensor shows.
 
     Returns:
         How to convert it, or `None` if it is not one of `FORMS`.
@@ -47,19 +82,21 @@ def recipe(tensors: Tensors) -> Recipe | None:
     if f"{_HEAD}.conv_seg.weight" not in tensors:
         return None
     if f"{_HEAD}.fusion_conv.conv.weight" in tensors:
-        return _segformer(tensors)
+        return _segformer(tensors, options)
     backbone = resnet_backbone(tensors, "backbone.")
-    if backbone is None or f"{_HEAD}.bottleneck.conv.weight" not in tensors:
+    bottleneck = f"{_HEAD}.bottleneck.conv.weight"
+    if backbone not in _BACKBONES or bottleneck not in tensors:
         return None
     layers = resnet_layers(tensors, "backbone.")
     layers[f"{_HEAD}.conv_seg"] = "classifier"
-    filters = len(tensors[f"{_HEAD}.bottleneck.conv.weight"])
+    filters = len(tensors[bottleneck])
     arguments = {
         "backbone": backbone,
         "num_classes": len(tensors[f"{_HEAD}.conv_seg.weight"]),
         "filters": filters,
         "output_stride": 8,
         "dilate_first": False,
+        **options,
     }
     if f"{_HEAD}.psp_modules.0.1.conv.weight" in tensors:
         layers |= _module("bottleneck", "fuse")
@@ -70,13 +107,12 @@ def recipe(tensors: Tensors) -> Recipe | None:
         layers |= (
             _module("image_pool.1", "aspp_image")
             | _module("aspp_modules.0", "aspp_1x1")
-            | _module("aspp_modules.1", "aspp_rate12")
-            | _module("aspp_modules.2", "aspp_rate24")
-            | _module("aspp_modules.3", "aspp_rate36")
             | _module("bottleneck", "aspp_fuse")
         )
+        for number in (1, 2, 3):
+            rate = 6 * number * 16 // arguments["output_stride"]
+            layers |= _module(f"aspp_modules.{number}", f"aspp_rate{rate}")
         # Theirs has the mean of the image ahead of the other branches.
-        bottleneck = f"{_HEAD}.bottleneck.conv.weight"
         tensors = tensors | {bottleneck: np.roll(tensors[bottleneck], -filters, 1)}
         arguments |= {"multi_grid": (1, 1, 1), "fuse_kernel_size": 3}
         return Recipe("deeplabv3", arguments, tensors, layers, "auxiliary_head")
@@ -88,7 +124,7 @@ def _module(module, layer):
     return {f"{_HEAD}.{module}.conv": layer, f"{_HEAD}.{module}.bn": f"{layer}_bn"}
 
 
-def _segformer(tensors):
+def _segformer(tensors, options):
     """Returns the recipe of a SegFormer, its maps the deepest first."""
     renamed = {}
     for name, value in tensors.items():
@@ -123,5 +159,6 @@ def _segformer(tensors):
         "num_classes": len(renamed[f"{_HEAD}.conv_seg.weight"]),
         "filters": filters,
         "form": "mmseg",
+        **options,
     }
     return Recipe("segformer", arguments, renamed, layers)

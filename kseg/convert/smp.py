@@ -2,13 +2,13 @@
 
 The names are those of `decoders/` and `encoders/resnet.py` of version 0.6.
 https://github.com/qubvel-org/segmentation_models.pytorch
-The tensors do not show every option: covered are the ones that a network has where
-nothing is said, at any class count and any number of channels of a decoder.
+The tensors do not show every option: those that a network has where nothing is said are
+taken, at any class count and any number of channels of a decoder.
 """
 
 import numpy as np
 
-from kseg.convert.fill import Recipe, Tensors, sequence
+from kseg.convert.fill import Options, Recipe, Tensors, sequence
 from kseg.convert.resnet import resnet_backbone, resnet_layers
 
 FORMS = (
@@ -20,11 +20,12 @@ _HEAD = "segmentation_head.0"
 _LEFT_OUT = {"smp_pspnet": r"classification_head\.|encoder\.layer[34]\."}
 
 
-def recipe(tensors: Tensors) -> Recipe | None:
+def recipe(tensors: Tensors, options: Options) -> Recipe | None:
     """Says what network a checkpoint of segmentation_models.pytorch is.
 
     Args:
         tensors: Arrays by the names of a state dictionary.
+        options: Arguments of `kseg.build` that no tensor shows.
 
     Returns:
         How to convert it, or `None` if it is not one of `FORMS`. One of one class
@@ -34,12 +35,12 @@ def recipe(tensors: Tensors) -> Recipe | None:
     backbone = resnet_backbone(tensors, "encoder.")
     if backbone is None or f"{_HEAD}.weight" not in tensors:
         return None
-    if "decoder.blocks.0.conv1.0.weight" in tensors:
-        network, (options, layers) = "smp_unet", _unet(tensors)
+    if "decoder.blocks.4.conv1.0.weight" in tensors:
+        network, (widths, layers) = "smp_unet", _unet(tensors)
     elif "decoder.psp.blocks.0.pool.1.0.weight" in tensors:
-        network, (options, layers) = "smp_pspnet", _pspnet(tensors)
+        network, (widths, layers) = "smp_pspnet", _pspnet(tensors)
     elif "decoder.block2.0.0.weight" in tensors:
-        network, (options, layers) = "smp_deeplabv3plus", _deeplabv3plus(tensors)
+        network, (widths, layers) = "smp_deeplabv3plus", _deeplabv3plus(tensors)
     else:
         return None
     layers |= resnet_layers(tensors, "encoder.") | {_HEAD: "classifier"}
@@ -50,6 +51,7 @@ def recipe(tensors: Tensors) -> Recipe | None:
     arguments = {
         "backbone": backbone,
         "num_classes": len(tensors[f"{_HEAD}.weight"]),
+        **widths,
         **options,
     }
     left_out = _LEFT_OUT.get(network, r"classification_head\.")
@@ -62,8 +64,7 @@ def _unet(tensors):
         for number in (1, 2):
             module = f"decoder.blocks.{level}.conv{number}"
             layers |= sequence(module, f"decoder{level + 1}_conv{number}")
-        weight = tensors.get(f"decoder.blocks.{level}.conv1.0.weight", ())
-        filters.append(len(weight))
+        filters.append(len(tensors[f"decoder.blocks.{level}.conv1.0.weight"]))
     return {"filters": tuple(filters)}, layers
 
 

@@ -6,7 +6,7 @@ The names are those of `models/segmentation`, `models/resnet.py` and
 
 from typing import Any
 
-from kseg.convert.fill import Recipe, Tensors, count_of, sequence
+from kseg.convert.fill import Options, Recipe, Tensors, count_of, sequence
 from kseg.convert.resnet import resnet_backbone, resnet_layers
 
 FORMS = (
@@ -32,11 +32,12 @@ _LRASPP = sequence("classifier.cbr", "cbr") | {
 _FCN = sequence("classifier", "fuse") | {"classifier.4": "classifier"}
 
 
-def recipe(tensors: Tensors) -> Recipe | None:
+def recipe(tensors: Tensors, options: Options) -> Recipe | None:
     """Says what network a checkpoint of torchvision is.
 
     Args:
         tensors: Arrays by the names of a state dictionary.
+        options: Arguments of `kseg.build` that no tensor shows.
 
     Returns:
         How to convert it, or `None` if it is not one of `FORMS`.
@@ -58,6 +59,7 @@ def recipe(tensors: Tensors) -> Recipe | None:
     else:
         return Recipe(None, arguments, tensors, layers)
     arguments["num_classes"] = len(tensors[f"{classifier}.weight"])
+    arguments |= options
     return Recipe(network, arguments, tensors, layers | head, "aux_classifier")
 
 

@@ -45,7 +45,8 @@ def deeplabv3(
 
     Args:
         num_classes: Number of classes: background counts, void does not.
-        backbone: One of `kseg.backbones.names()`.
+        backbone: One of `kseg.backbones.names()` that can be dilated: no HRNet, no
+            MiT.
         weights: `None`, `"imagenet"`, the path of a Keras `.h5` file of the
             backbone, or the path of a `.keras` checkpoint of this network; the
             head of another class count starts anew and a message says so.
@@ -53,13 +54,15 @@ def deeplabv3(
         output_stride: 8 or 16: the stride of the backbone's last map.
         head: `"deeplab"`, or `"torchvision"`: a 3x3 convolution behind the pyramid.
         multi_grid: Rates of the units of a ResNet's last stage, times the stage's
-            own; `None`: 1, 2, 4, and 1, 1, 1 for torchvision.
+            own; `None`: 1, 2, 4, the best of the paper's table 5; 1, 2, 1 with a
+            cascade (table 3), and 1, 1, 1 for torchvision.
         rates: Rates of the pyramid's 3x3 branches at output stride 16, which double
             at 8; `None`: 6, 12, 18, and none on MobileNetV2.
         image_pooling: Whether the pyramid has the branch of the map's mean.
         cascade: With 1 to 3 the classifier is not behind a pyramid but behind so
             many copies of a ResNet's last stage, each at twice the rate of the one
-            before: up to block 5, 6 or 7 of the paper.
+            before: up to block 5, 6 or 7 of the paper. The arguments of the pyramid
+            are then refused.
         filters: Channels of the pyramid.
         fuse_kernel_size: Side of the kernel that merges the pyramid.
         dropout: Rate in front of the classifier, or of torchvision's 3x3; `None`:
@@ -76,8 +79,8 @@ def deeplabv3(
 
     Raises:
         ValueError: If `num_classes` is below 2, a backbone that is no ResNet gets a
-            `multi_grid` or a `cascade`, or another argument is not one of those
-            named.
+            `multi_grid` or a `cascade`, a cascade gets arguments of the pyramid, or
+            another argument is not one of those named.
     """
     check_num_classes(num_classes)
     if output_stride not in (8, 16):
@@ -88,6 +91,13 @@ def deeplabv3(
         )
     if cascade not in range(4):
         raise ValueError(f"`cascade` must be 0 to 3. Received: {cascade!r}.")
+    pyramid = (rates, image_pooling, filters, fuse_kernel_size, head)
+    if cascade and pyramid != (None, True, 256, 1, "deeplab"):
+        raise ValueError(
+            "A cascade has no pyramid: with `cascade`, `rates`, `image_pooling`, "
+            "`filters`, `fuse_kernel_size` and `head` must stay as they start. "
+            f"Received: {pyramid}."
+        )
     backbones.check_weights(weights, backbone)
     torchvision = head == "torchvision"
     if rates is None:
@@ -97,8 +107,8 @@ def deeplabv3(
 
     image = keras.Input(input_shape, name="image")
     options = _resnet_options(backbone, multi_grid, cascade, torchvision)
-    if dilate_first is not None:
-        options["dilate_first"] = dilate_first
+    # In the authors' code a stage strides ahead of its first unit (section 3.2).
+    options |= backbones.first_dilation(backbone, dilate_first, not torchvision)
     features = backbones.build(backbone, image, output_stride, **options)
     x = features[f"c{5 + cascade}"]
 
@@ -126,10 +136,7 @@ def _resnet_options(backbone, multi_grid, cascade, torchvision):
     if multi_grid:
         options["multi_grid"] = multi_grid
     elif "multi_grid" in known and not torchvision:
-        options["multi_grid"] = (1, 2, 4)
+        options["multi_grid"] = (1, 2, 1) if cascade else (1, 2, 4)
     if cascade:
         options["cascade"] = cascade
-    # In the authors' code a stage strides ahead of its first unit (section 3.2).
-    if "dilate_first" in known:
-        options["dilate_first"] = not torchvision
     return options

@@ -32,13 +32,14 @@ def pspnet(
     filters: int = 512,
     dropout: float = 0.1,
     align_corners: bool = False,
-    dilate_first: bool = True,
+    dilate_first: bool | None = None,
 ) -> keras.Model:
     """Builds PSPNet.
 
     Args:
         num_classes: Number of classes: background counts, void does not.
-        backbone: One of `kseg.backbones.names()`.
+        backbone: One of `kseg.backbones.names()` that can be dilated: no HRNet, no
+            MiT.
         weights: `None`, `"imagenet"`, the path of a Keras `.h5` file of the
             backbone, or the path of a `.keras` checkpoint of this network; the
             head of another class count starts anew and a message says so.
@@ -51,8 +52,9 @@ def pspnet(
         dropout: Rate in front of the classifier.
         align_corners: Whether maps are resized with their corner pixels in place,
             as weights of the authors want it; their images then measure 8 m + 1.
-        dilate_first: Whether a 3x3 that has lost its stride is dilated, as those
-            behind it are and as in the authors' code; `resnet50` has no other way.
+        dilate_first: Whether a ResNet's 3x3 that has lost its stride is dilated, as
+            those behind it are; `None`: it is, as in the authors' code, where a
+            backbone knows both ways.
 
     Returns:
         A `keras.Model` from images `(batch, height, width, 3)`, in the range 0
@@ -70,8 +72,7 @@ def pspnet(
             f"`bins` must be different numbers of 1 or more. Received: {bins!r}."
         )
     backbones.check_weights(weights, backbone)
-    known = "dilate_first" in backbones.options(backbone)
-    options = {"dilate_first": dilate_first} if known else {}
+    options = backbones.first_dilation(backbone, dilate_first)
 
     image = keras.Input(input_shape, name="image")  # (a) in figure 3
     features = backbones.build(backbone, image, output_stride, **options)

@@ -96,8 +96,16 @@ def test_what_is_left_over_on_either_side_is_named(state, tmp_path):
 def test_an_option_overrules_the_checkpoint(state, tmp_path):
     with pytest.raises(ValueError, match=r"'classifier' is \(1, 1, 240, 5\), not"):
         convert(state, tmp_path, num_classes=7)
-    with pytest.raises(ValueError, match="without a tensor: layer1_1_conv1/kernel"):
-        convert(state, tmp_path, backbone="hrnet_w18_small_v2")
+    conversion = convert(state, tmp_path, options={"align_corners": False})
+    assert conversion.network["align_corners"] is False
+    expected = kseg.build("hrnet", num_classes=5, backbone="hrnet_w18_small_v1")
+    expected.set_weights(conversion.model.get_weights())
+    pixels = images((33, 47))
+    np.testing.assert_array_equal(
+        logits_of(conversion.model, pixels), logits_of(expected, pixels)
+    )
+    with pytest.raises(ValueError, match="The backbone is the checkpoint's"):
+        convert(state, tmp_path, options={"backbone": "hrnet_w18"})
 
 
 @pytest.mark.parametrize("source", sources())

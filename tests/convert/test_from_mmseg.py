@@ -20,9 +20,9 @@ from originals import (  # noqa: E402
 )
 
 
-def as_saved(state):
+def as_saved(state, config="norm_cfg=dict(type='SyncBN'), align_corners=False"):
     """What mmcv's and mmengine's checkpoints hold."""
-    return {"meta": {"epoch": 1}, "state_dict": state}
+    return {"meta": {"epoch": 1, "config": config}, "state_dict": state}
 
 
 @pytest.mark.parametrize(
@@ -54,6 +54,34 @@ def test_segformers_logits_are_theirs(tmp_path):
     }
     assert left_out(conversion) == set()
     assert_same_logits(conversion.model, original, [(64, 96), (65, 47)])
+
+
+@pytest.mark.parametrize(
+    ("head", "network"), [(ASPPHead, "deeplabv3"), (PSPHead, "pspnet")]
+)
+def test_the_configuration_tells_what_no_tensor_shows(head, network, tmp_path):
+    """The same tensors at stride 16, with aligned corners."""
+    original = EncoderDecoder(ResNet(True), head(5), FCNHead(5))
+    config = "strides=(1, 2, 2, 1), dilations=(1, 1, 1, 2), align_corners=True"
+    conversion = convert(original, tmp_path, "mmseg", lambda x: as_saved(x, config))
+    assert conversion.network["output_stride"] == 16
+    assert conversion.network["align_corners"] is True
+    conversion = convert(
+        original,
+        tmp_path,
+        "mmseg",
+        lambda x: as_saved(x, config),
+        options={"align_corners": False},
+    )
+    assert conversion.network["align_corners"] is False
+
+
+def test_a_multi_grid_is_refused(tmp_path):
+    original = EncoderDecoder(ResNet(True), ASPPHead(5), FCNHead(5))
+    with pytest.raises(ValueError, match="mmseg with `multi_grid`"):
+        convert(
+            original, tmp_path, "mmseg", lambda x: as_saved(x, "multi_grid=(1, 2, 4)")
+        )
 
 
 def test_other_heads_are_refused(tmp_path):

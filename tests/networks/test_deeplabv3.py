@@ -114,6 +114,8 @@ def test_corners_are_aligned_where_asked():
         (dict(output_stride=32), "`output_stride` must be 8 or 16. Received: 32"),
         (dict(head="torch"), "'deeplab' or 'torchvision'. Received: 'torch'"),
         (dict(cascade=4), "`cascade` must be 0 to 3. Received: 4"),
+        (dict(cascade=1, rates=(6, 12)), "cascade has no pyramid.*6, 12"),
+        (dict(cascade=1, head="torchvision"), "cascade has no pyramid.*torchvision"),
         (dict(backbone="resnet5"), "Did you mean 'resnet50'"),
         (dict(multi_grid=(1, 2)), "3 rates. Received"),
         (dict(backbone="vgg16", cascade=1), "option of 'vgg16'.*'cascade'"),

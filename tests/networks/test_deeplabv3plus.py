@@ -86,6 +86,22 @@ def test_the_pooled_branch_carries_every_pixel_everywhere(model):
     np.testing.assert_array_equal(difference, difference[:, :1, :1] + 0 * difference)
 
 
+def test_the_pyramid_may_do_without_the_mean_and_have_other_rates():
+    model = kseg.build("deeplabv3plus", rates=(2, 4), image_pooling=False, **SMALL)
+    names = {layer.name for layer in model.layers}
+    assert {"aspp_rate2_depthwise", "aspp_rate4_depthwise"} < names
+    assert not {"aspp_image", "aspp_rate6_depthwise"} & names
+
+
+def test_corners_are_aligned_where_asked():
+    model = kseg.build("deeplabv3plus", align_corners=True, **SMALL)
+    scores = keras.Model(model.input, model.get_layer("classifier").output)
+    image = np.random.default_rng(0).uniform(0, 255, (1, 33, 49, 3)).astype("float32")
+    logits, expected = map(keras.ops.convert_to_numpy, (model(image), scores(image)))
+    atol = 1e-4 * np.ptp(expected)
+    np.testing.assert_allclose(logits[:, ::4, ::4], expected, atol=atol)
+
+
 def test_output_strides_share_their_weights(model, dense):
     shapes = [v.shape for v in model.variables]
     assert [v.shape for v in dense.variables] == shapes
@@ -97,6 +113,7 @@ def test_output_strides_share_their_weights(model, dense):
         (dict(num_classes=1), "`num_classes` must be 2 or more. Received: 1"),
         (dict(output_stride=32), "`output_stride` must be 8 or 16. Received: 32"),
         (dict(backbone="resnet5"), "Did you mean 'resnet50'"),
+        (dict(dilate_first=False), "option of 'mobilenet_v2'.*'dilate_first'"),
     ],
 )
 def test_wrong_arguments_are_refused(argument, message):

@@ -84,6 +84,15 @@ def test_an_auxiliary_head_shares_the_network():
         parts.add_heads(model, "encoder2_relu2", weight=-1)
 
 
+@pytest.mark.parametrize("align_corners", [False, True])
+def test_an_auxiliary_head_lies_on_the_image_as_the_network_does(align_corners):
+    model = kseg.build(
+        "pspnet", backbone="mobilenet_v2", filters=4, align_corners=align_corners
+    )
+    both, _ = parts.add_heads(model, "block_13_expand_relu", filters=4)
+    assert both.get_layer("auxiliary").align_corners is align_corners
+
+
 @pytest.mark.parametrize(
     ("backbone", "tap", "expected"),
     [

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import h5py
+import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -118,6 +119,16 @@ def test_an_auxiliary_head_trains_and_is_not_shipped(config, tmp_path):
     assert "auxiliary_loss" in header and "val_logits_mean_iou" in header
     names = [layer.name for layer in kseg.load(directory / "tiny.keras").layers]
     assert not [name for name in names if "auxiliary" in name]
+
+
+def test_frozen_batch_norms_keep_what_they_were_built_with(config, tmp_path):
+    directory = tmp_path / "result"
+    assert start(config, directory, "--set", "fit.freeze_batch_norm=True") == 0
+    layers = kseg.load(directory / "tiny.keras").layers
+    norms = [x for x in layers if isinstance(x, keras.layers.BatchNormalization)]
+    assert norms
+    for norm in norms:
+        assert not np.any(norm.moving_mean) and not np.any(norm.beta)
 
 
 def test_a_network_trained_in_half_precision_is_shipped_in_full(config, tmp_path):
