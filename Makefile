@@ -21,7 +21,7 @@ test-jax: $(JAX_VENV)/installed
 
 # Converted networks beside the originals in PyTorch, the dense CRF beside pydensecrf.
 test-peers: $(VENV)/peers
-	$(VENV)/bin/python -m pytest -m "not slow" tests/convert tests/test_state_dict.py \
+	$(VENV)/bin/python -m pytest -m "not slow" tests/convert tests/state_dict \
 		tests/inference/test_dense_crf.py
 
 lint: $(VENV)/installed

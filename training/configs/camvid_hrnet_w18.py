@@ -1,6 +1,10 @@
 """HRNetV2-W18 on CamVid, 11 classes, from random weights.
 
 python training/run.py camvid_hrnet_w18
+
+Measured with `--set fit.epochs=6` on the 101 validation images at 360x480, which also
+chose the epoch: mean IoU 43.7 %, pixel accuracy 85.1 %, boundary F1 30.0 %; int8: 43.2,
+84.7, 29.6 %. 20 minutes on 2 cores of an x86-64 processor that other work shared.
 """
 
 from kseg.training.experiment import Experiment

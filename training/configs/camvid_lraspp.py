@@ -1,6 +1,11 @@
 """LR-ASPP with MobileNetV3-Large on CamVid, 11 classes.
 
 python training/run.py camvid_lraspp
+
+Measured with `--set network.backbone=mobilenet_v2 fit.epochs=20` on the 101 validation
+images at 360x480, which also chose the epoch: mean IoU 66.3 %, pixel accuracy 92.6 %,
+boundary F1 58.2 %; int8: 65.1, 91.6, 56.1 %. 23 minutes on 2 cores of an x86-64
+processor that other work shared.
 """
 
 from kseg.training.experiment import Experiment

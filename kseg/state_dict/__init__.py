@@ -1,10 +1,8 @@
 """Checkpoints of PyTorch as NumPy arrays: no PyTorch, and no code out of a file.
 
-A file of `torch.save` is a pickle, and a pickle may call any function there is. The
-one here knows a short list of names: those that tensors are built of, and a few
-harmless ones that often stand beside them. Any other is refused by its name and never
-imported. The forms are described by `torch/serialization.py` (the zip archive since
-PyTorch 1.6, and the row of pickles before) and by
+A file of `torch.save` is a pickle, which `kseg.state_dict.tensor_pickle` reads. The
+forms are described by `torch/serialization.py` (the zip archive since PyTorch 1.6, and
+the row of pickles before) and by
 https://huggingface.co/docs/safetensors/index#format.
 
 What is read takes memory in proportion to the file: a small one cannot ask for much.
@@ -14,31 +12,21 @@ import io
 import json
 import math
 import mmap
-import pickle
-import pickletools
 import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
 import numpy as np
+
+from kseg.state_dict.tensor_pickle import Inert, Tensor, unpickle
+
+__all__ = ["read_meta", "read_state_dict"]
 
 # Reads a storage by its key.
 _Data = Callable[[str], bytes | memoryview]
 # bfloat16 has no dtype in NumPy: its bits are read, and become float32.
-_STORAGES = {
-    "torch.HalfStorage": "float16",
-    "torch.FloatStorage": "float32",
-    "torch.DoubleStorage": "float64",
-    "torch.BFloat16Storage": "bfloat16",
-    "torch.CharStorage": "int8",
-    "torch.ShortStorage": "int16",
-    "torch.IntStorage": "int32",
-    "torch.LongStorage": "int64",
-    "torch.ByteStorage": "uint8",
-    "torch.BoolStorage": "bool",
-}
 _SAFETENSORS = {
     "F16": "float16",
     "F32": "float32",
@@ -51,29 +39,10 @@ _SAFETENSORS = {
     "U8": "uint8",
     "BOOL": "bool",
 }
-# What training scripts keep beside the tensors: nothing is made of it.
-_IGNORED = {
-    "_codecs.encode",
-    "argparse.Namespace",
-    "builtins.getattr",
-    "collections.Counter",
-    "collections.defaultdict",
-    "mmengine.logging.history_buffer.HistoryBuffer",
-    "numpy.dtype",
-    "numpy.ndarray",
-    "torch.Size",
-    "torch.device",
-    *(f"torch.{x}" for x in _STORAGES.values()),
-    *(f"numpy.core.multiarray.{x}" for x in ("_reconstruct", "scalar")),
-    *(f"numpy._core.multiarray.{x}" for x in ("_reconstruct", "scalar")),
-    *(f"__builtin__.{x}" for x in ("dict", "float", "int", "list", "set", "tuple")),
-    *(f"builtins.{x}" for x in ("dict", "float", "int", "list", "set", "tuple")),
-}
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 # Where training scripts keep the state dictionary; files may nest them.
 _NESTED = ("state_dict", "model_state_dict", "model")
 _LEVELS = 4
-_MEMO = ("PUT", "BINPUT", "LONG_BINPUT")
 _PLAIN = str | int | float | None
 # Tensors may share numbers or repeat them: what one may have whatever its storage
 # holds, what all together may have, and how often they may have what storages hold.
@@ -199,7 +168,7 @@ def _read_zip(file: IO[bytes]) -> tuple[Any, _Data]:
         order = read(f"{folder}byteorder")
         if order != b"little":
             raise ValueError(f"the bytes are in the order {order!r}, not b'little'")
-    content, _ = _unpickle(io.BytesIO(read(pickled[0])))
+    content, _ = unpickle(io.BytesIO(read(pickled[0])))
     return content, lambda key: read(f"{folder}data/{key}")
 
 
@@ -207,12 +176,12 @@ def _read_legacy(file: IO[bytes]) -> tuple[Any, _Data]:
     """Reads the form before PyTorch 1.6: five pickles, then all storages in a row."""
     # No read out of mapped memory is longer than the file, whatever a length says.
     whole: Any = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    if _unpickle(whole)[0] != _LEGACY_MAGIC:
+    if unpickle(whole)[0] != _LEGACY_MAGIC:
         raise ValueError("a pickle that is not of torch.save")
     for _ in ("version of the form", "what the machine was"):
-        _unpickle(whole)
-    content, dtypes = _unpickle(whole)
-    keys, _ = _unpickle(whole)
+        unpickle(whole)
+    content, dtypes = unpickle(whole)
+    keys, _ = unpickle(whole)
     storages = {}
     for key in keys:
         (length,) = struct.unpack("<q", whole.read(8))
@@ -249,130 +218,27 @@ def _read_safetensors(file: IO[bytes]) -> dict[str, np.ndarray]:
     return arrays
 
 
-class _Storage(NamedTuple):
-    """Numbers of one dtype in a row, by the name that the file has for them."""
-
-    dtype: str
-    key: str
-
-
-class _Tensor(NamedTuple):
-    """A view of a storage, before it is read; all lengths are in elements."""
-
-    storage: _Storage
-    offset: int
-    size: tuple[int, ...]
-    stride: tuple[int, ...]
-
-
-class _Dictionary(dict):
-    """A dictionary that takes no attributes: PyTorch keeps versions in some."""
-
-    def __setstate__(self, _):
-        """Leaves the attributes out."""
-
-
-class _Inert:
-    """What stands for an ignored class, function or object: it keeps nothing.
-
-    A pickle cannot change the class itself either: `__setstate__` takes its attempts.
-    """
-
-    __slots__ = ()
-
-    def __new__(cls, *_, **__):
-        """Leaves the arguments out."""
-        return super().__new__(cls)
-
-    def _ignore(self, *_):
-        """Leaves the content out."""
-
-    __setstate__ = __setitem__ = append = extend = update = _ignore
-
-
-_BUILDERS: dict[str, Callable] = {
-    "collections.OrderedDict": _Dictionary,
-    "torch._utils._rebuild_parameter": lambda tensor, *_: tensor,
-    "torch._utils._rebuild_parameter_with_state": lambda tensor, *_: tensor,
-    "torch._utils._rebuild_tensor": _Tensor,
-    "torch._utils._rebuild_tensor_v2": lambda *arguments: _Tensor(*arguments[:4]),
-    "torch.nn.parameter.Parameter": lambda tensor, *_: tensor,
-}
-
-
-class _Unpickler(pickle.Unpickler):
-    """An unpickler of the names above, and of no other."""
-
-    def __init__(self, file: IO[bytes]):
-        """Notes what storages there are."""
-        super().__init__(file, encoding="latin1")  # strings of Python 2
-        self.dtypes: dict[str, str] = {}
-
-    def find_class(self, module: str, name: str):
-        """Returns what stands for a global name; nothing is imported."""
-        full_name = f"{module}.{name}"
-        if full_name in _STORAGES:
-            return _STORAGES[full_name]
-        if full_name in _IGNORED:
-            return _Inert
-        if full_name not in _BUILDERS:
-            raise pickle.UnpicklingError(
-                f"its pickle asks for {full_name}, which no tensor needs"
-            )
-        build = _BUILDERS[full_name]
-        # A new function each time: a pickle may set the attributes of what it gets.
-        return lambda *arguments: build(*arguments)
-
-    def persistent_load(self, pid):
-        """Returns the storage that an identifier stands for."""
-        kind, dtype, key, *_ = pid
-        if kind != "storage" or dtype not in _STORAGES.values() or any(pid[5:]):
-            raise pickle.UnpicklingError(f"its pickle refers to {pid}, not a storage")
-        if self.dtypes.setdefault(key, dtype) != dtype:
-            raise pickle.UnpicklingError(
-                f"its storage {key!r} is of {dtype} and of {self.dtypes[key]}"
-            )
-        return _Storage(dtype, key)
-
-
-def _unpickle(file: IO[bytes]) -> tuple[Any, dict[str, str]]:
-    """Reads the next pickle of a file, and the dtypes of its storages by their keys."""
-    begin, highest = file.tell(), 0
-    for code, argument, _ in pickletools.genops(file):
-        if code.name in _MEMO:
-            highest = max(highest, argument or 0)
-    length = file.tell() - begin
-    # The memo is an array that grows up to the highest index, whatever it is.
-    if highest > length:
-        raise pickle.UnpicklingError(
-            f"its pickle of {length} bytes has a memo of {highest} entries"
-        )
-    file.seek(begin)
-    unpickler = _Unpickler(io.BytesIO(file.read(length)))
-    return unpickler.load(), unpickler.dtypes
-
-
 def _plain(value, copies: dict[int, Any]) -> Any:
-    """Copies plain values, each once; `_Inert` stands for one that is not plain."""
+    """Copies plain values, each once; `Inert` stands for one that is not plain."""
     if isinstance(value, _PLAIN):
         return value
     if id(value) in copies:
         return copies[id(value)]
-    copies[id(value)] = _Inert  # where it lies in itself
-    copy = _Inert
+    copies[id(value)] = Inert  # where it lies in itself
+    copy = Inert
     if isinstance(value, dict):
         items = {k: _plain(x, copies) for k, x in value.items()}
         copy = {
-            k: x for k, x in items.items() if isinstance(k, _PLAIN) and x is not _Inert
+            k: x for k, x in items.items() if isinstance(k, _PLAIN) and x is not Inert
         }
     elif type(value) in (list, tuple):  # and no tensor, which is a named tuple
         items = [_plain(x, copies) for x in value]
-        copy = _Inert if _Inert in items else type(value)(items)
+        copy = Inert if Inert in items else type(value)(items)
     copies[id(value)] = copy
     return copy
 
 
-def _state_dicts(content, levels: int = _LEVELS) -> dict[str, dict[str, _Tensor]]:
+def _state_dicts(content, levels: int = _LEVELS) -> dict[str, dict[str, Tensor]]:
     """Finds the dictionaries of tensors, each by the keys that lead to it."""
     if not isinstance(content, dict):
         raise ValueError(f"a {type(content).__name__}, not a dictionary of tensors")
@@ -387,7 +253,7 @@ def _state_dicts(content, levels: int = _LEVELS) -> dict[str, dict[str, _Tensor]
     tensors = {
         name: x
         for name, x in content.items()
-        if isinstance(name, str) and isinstance(x, _Tensor)
+        if isinstance(name, str) and isinstance(x, Tensor)
     }
     return found or ({"": tensors} if tensors else {})
 
@@ -411,7 +277,7 @@ def _arrays(content, data: _Data) -> dict[str, np.ndarray]:
     return {name: _view(name, x, storages[x.storage]) for name, x in tensors.items()}
 
 
-def _view(name: str, tensor: _Tensor, numbers: np.ndarray) -> np.ndarray:
+def _view(name: str, tensor: Tensor, numbers: np.ndarray) -> np.ndarray:
     """Copies one tensor out of its storage, which must hold all of it."""
     _, offset, size, stride = tensor
     if 0 in size:
