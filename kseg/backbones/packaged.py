@@ -8,8 +8,8 @@ import hashlib
 from pathlib import Path
 
 import keras
-import numpy as np
 
+from kseg.backbones.fill import fill
 from kseg.optional import import_optional
 from kseg.state_dict import read_state_dict
 
@@ -77,21 +77,24 @@ def load_packaged(trunk: keras.Model, backbone: str) -> None:
 
     Raises:
         ImportError: If the package is not installed; the message says how to.
-        ValueError: If it holds another file.
+        ValueError: If it holds another file, or one without weights of the backbone.
     """
-    found: dict[str, dict[str, np.ndarray]] = {}
-    for name, array in read_state_dict(PACKAGED[backbone].path()).items():
-        module, variable = name.rsplit(".", 1)
-        layer_name = module.lstrip("_").replace("._", "_").replace(".", "_")
-        found.setdefault(layer_name, {})[variable] = array
-    for layer in trunk.layers:
-        if layer.weights:
-            layer.set_weights(_in_layout_of_keras(layer, found[layer.name]))
+    tensors = read_state_dict(PACKAGED[backbone].path())
+    modules = {name.rpartition(".")[0] for name in tensors}
+    filled = fill(trunk, tensors, {module: _layer_name(module) for module in modules})
+    if filled.empty or filled.unlike:
+        raise ValueError(
+            f"The file must have all weights of {backbone!r}, in their shapes. "
+            f"Received: without {filled.empty[:4]}; {filled.unlike[:4]}. Install the "
+            "package anew."
+        )
 
 
-def _in_layout_of_keras(layer, arrays) -> list[np.ndarray]:
-    """Returns the weights of a convolution or a batch norm in Keras's order."""
-    if "running_mean" in arrays:
-        return [arrays[x] for x in ("weight", "bias", "running_mean", "running_var")]
-    depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
-    return [arrays["weight"].transpose((2, 3, 0, 1) if depthwise else (2, 3, 1, 0))]
+def _layer_name(module: str) -> str:
+    """Returns what a module of the package is called here.
+
+    Example:
+    >>> _layer_name("_blocks.3._depthwise_conv")
+    'blocks_3_depthwise_conv'
+    """
+    return module.lstrip("_").replace("._", "_").replace(".", "_")

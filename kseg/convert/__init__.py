@@ -17,8 +17,9 @@ from typing import Any, NamedTuple
 import keras
 
 from kseg import backbones, networks
+from kseg.backbones.fill import fill
 from kseg.convert import hrnet, huggingface_segformer, mmseg, smp, torchvision
-from kseg.convert.fill import Recipe, fill
+from kseg.convert.recipe import Recipe
 from kseg.files import whole_file, write_json
 from kseg.labels import Labels
 from kseg.registry import unknown

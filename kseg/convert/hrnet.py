@@ -8,7 +8,8 @@ https://github.com/HRNet/HRNet-Image-Classification.
 
 import re
 
-from kseg.convert.fill import Options, Recipe, Tensors, count_of, modules_of, sequence
+from kseg.backbones.fill import Tensors
+from kseg.convert.recipe import Options, Recipe, count_of, modules_of, sequence
 
 FORMS = (
     "seg_hrnet, seg_hrnet_ocr, and HRNet's classifiers, whose backbone `hrnet` and "

@@ -8,7 +8,8 @@ https://huggingface.co/docs/transformers/model_doc/segformer
 import re
 from typing import Any
 
-from kseg.convert.fill import Options, Recipe, Tensors, count_of, modules_of
+from kseg.backbones.fill import Tensors
+from kseg.convert.recipe import Options, Recipe, count_of, modules_of
 
 FORMS = (
     "SegformerForSemanticSegmentation of MiT-B0 to MiT-B5, and "

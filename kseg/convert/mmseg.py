@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from kseg.convert.fill import Options, Recipe, Tensors, modules_of
+from kseg.backbones.fill import Tensors
 from kseg.convert.huggingface_segformer import mit_backbone
+from kseg.convert.recipe import Options, Recipe, modules_of
 from kseg.convert.resnet import resnet_backbone, resnet_layers
 
 FORMS = (

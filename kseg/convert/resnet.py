@@ -6,7 +6,8 @@ pytorch and MMSegmentation keep.
 
 import re
 
-from kseg.convert.fill import Tensors, count_of, modules_of
+from kseg.backbones.fill import Tensors
+from kseg.convert.recipe import count_of, modules_of
 
 # Units of stages 2 to 5, and whether a unit has three convolutions.
 _DEPTHS: dict[tuple[tuple[int, ...], bool], int] = {

@@ -8,7 +8,8 @@ taken, at any class count and any number of channels of a decoder.
 
 import numpy as np
 
-from kseg.convert.fill import Options, Recipe, Tensors, sequence
+from kseg.backbones.fill import Tensors
+from kseg.convert.recipe import Options, Recipe, sequence
 from kseg.convert.resnet import resnet_backbone, resnet_layers
 
 FORMS = (

@@ -6,7 +6,8 @@ The names are those of `models/segmentation`, `models/resnet.py` and
 
 from typing import Any
 
-from kseg.convert.fill import Options, Recipe, Tensors, count_of, sequence
+from kseg.backbones.fill import Tensors
+from kseg.convert.recipe import Options, Recipe, count_of, sequence
 from kseg.convert.resnet import resnet_backbone, resnet_layers
 
 FORMS = (

