@@ -38,11 +38,12 @@ def hrnet_state(model):
 
 
 def write_safetensors(path, tensors):
-    """Writes float32 arrays as the library safetensors does."""
+    """Writes arrays of float32 or int64 as the library safetensors does."""
     header, data = {}, b""
     for name, value in tensors.items():
         end = len(data) + value.nbytes
-        entry = {"dtype": "F32", "shape": value.shape, "data_offsets": [len(data), end]}
+        dtype = {"float32": "F32", "int64": "I64"}[value.dtype.name]
+        entry = {"dtype": dtype, "shape": value.shape, "data_offsets": [len(data), end]}
         header[name], data = entry, data + np.ascontiguousarray(value).tobytes()
     text = json.dumps(header).encode()
     path.write_bytes(struct.pack("<Q", len(text)) + text + data)

@@ -2,13 +2,12 @@
 
 import dataclasses
 import hashlib
-import json
-import struct
 import sys
 
 import keras
 import numpy as np
 import pytest
+from checkpoints import write_safetensors
 from trunks import randomise, trunk
 
 import kseg
@@ -36,17 +35,6 @@ def in_pytorch(model):
         elif values:
             arrays[f"{name}.weight"] = values[0].transpose(3, 2, 0, 1)
     return arrays | {"_fc.bias": np.zeros(1000, "float32")}
-
-
-def write_safetensors(path, arrays):
-    header, data = {}, b""
-    for name, array in arrays.items():
-        dtype = {"float32": "F32", "int64": "I64"}[array.dtype.name]
-        offsets = [len(data), len(data) + array.nbytes]
-        header[name] = dict(dtype=dtype, shape=array.shape, data_offsets=offsets)
-        data += array.tobytes()
-    header = json.dumps(header).encode()
-    path.write_bytes(struct.pack("<Q", len(header)) + header + data)
 
 
 @pytest.fixture
