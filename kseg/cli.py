@@ -286,7 +286,8 @@ def _convert(arguments) -> int:
         print(f"left out: {_groups(conversion.left_out)}")
     if conversion.new:
         print(f"starts anew: {', '.join(conversion.new)}")
-    print(f"written to {output}, with its classes to name beside it")
+    print(f"classes: {', '.join(conversion.labels.names)}")
+    print(f"written to {output}, with its classes in the .json beside it")
     return 0
 
 

@@ -8,7 +8,6 @@ tensor has its place or is named as left out, every weight of the network comes 
 the checkpoint, and the logits are those of the original.
 """
 
-import hashlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,13 +16,14 @@ from typing import Any, NamedTuple
 import keras
 
 from kseg import backbones, networks
-from kseg.backbones.fill import fill
+from kseg.backbones.fill import Tensors, fill
 from kseg.convert import hrnet, huggingface_segformer, mmseg, smp, torchvision
+from kseg.convert.notes import read_notes
 from kseg.convert.recipe import Recipe
 from kseg.files import whole_file, write_json
 from kseg.labels import Labels
 from kseg.registry import unknown
-from kseg.state_dict import read_meta, read_state_dict
+from kseg.state_dict import read_state_dict
 
 __all__ = ["Conversion", "from_pytorch", "save", "sources"]
 
@@ -34,6 +34,15 @@ _SOURCES = {
     "smp": smp,
     "torchvision": torchvision,
 }
+# Of what files say beside the tensors: arguments of the network, and its classes.
+_TOLD = {"mmseg": mmseg.told, "smp": smp.told}
+_LABELS = {
+    "huggingface-segformer": huggingface_segformer.labels,
+    "mmseg": mmseg.labels,
+    "torchvision": torchvision.labels,
+}
+# What a training saves beside its network: the loss, with weights of the classes.
+_LOSS = r"(\w*_)?(loss|criterion)(_\w+)?\."
 
 
 class Conversion(NamedTuple):
@@ -46,6 +55,7 @@ class Conversion(NamedTuple):
         left_out: Names of the tensors that have no place in it: auxiliary heads,
             counters of batches, the classifier behind a backbone.
         new: Names of the layers that start anew, as only the backbone was there.
+        labels: The classes; numbered where the file does not name them.
     """
 
     model: keras.Model
@@ -53,6 +63,7 @@ class Conversion(NamedTuple):
     origin: dict[str, str]
     left_out: list[str]
     new: list[str]
+    labels: Labels
 
 
 def sources() -> list[str]:
@@ -101,7 +112,11 @@ def from_pytorch(
             "tensors and compute something else. Received: "
             f"backbone={options['backbone']!r}. Leave it out."
         )
-    recipe = _recipe(path, source, options)
+    if source not in _SOURCES:
+        raise ValueError(unknown("source", source, sources()))
+    notes = read_notes(path)
+    told = _TOLD[source](notes) if source in _TOLD else {}
+    recipe = _recipe(path, source, told | options)
     whole = network in (None, recipe.network)
     if recipe.network is None and (network is None or num_classes is None):
         raise ValueError(
@@ -123,7 +138,7 @@ def from_pytorch(
     trunk = None if whole else _trunk_layers(arguments["backbone"])
     filled = fill(model, recipe.tensors, recipe.layers, only=trunk)
     # Of another network's checkpoint nothing is missed but the backbone.
-    idle = rf"{recipe.left_out}|.*\.num_batches_tracked$" if whole else ""
+    idle = rf"{recipe.left_out}|{_LOSS}|.*\.num_batches_tracked$" if whole else ""
     left_out = [tensor for tensor in filled.unused if re.match(idle, tensor)]
     complaints = {
         "tensors without a layer": [x for x in filled.unused if x not in left_out],
@@ -140,10 +155,13 @@ def from_pytorch(
     new = []
     if trunk is not None:
         new = [x.name for x in model.layers if x.weights and x.name not in trunk]
-    with open(path, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    origin = {"source": source, "file": Path(path).name, "sha256": digest}
-    return Conversion(model, {"name": name, **arguments}, origin, left_out, new)
+    labels = _LABELS[source](notes) if whole and source in _LABELS else None
+    count = model.output_shape[-1]
+    if labels is None or labels.num_classes != count:
+        labels = Labels.numbered(count, 255 if count <= 255 else 65535)
+    origin = {"source": source, "file": Path(path).name, "sha256": notes.sha256}
+    network_arguments = {"name": name, **arguments}
+    return Conversion(model, network_arguments, origin, left_out, new, labels)
 
 
 def save(conversion: Conversion, path: str | Path) -> None:
@@ -151,15 +169,13 @@ def save(conversion: Conversion, path: str | Path) -> None:
 
     Args:
         conversion: What `from_pytorch` returned.
-        path: The `.keras` file; its folder is made. The classes in the JSON file are
-            numbered, as tensors do not name them: write their names there.
+        path: The `.keras` file; its folder is made. Where the classes in the JSON
+            file are numbered, write their names there.
     """
     path = Path(path)
-    num_classes = conversion.model.output_shape[-1]
-    void = 255 if num_classes <= 255 else 65535
     info = {
         "name": path.stem,
-        "labels": Labels.numbered(num_classes, void).to_dict(),
+        "labels": conversion.labels.to_dict(),
         "network": conversion.network,
         "converted_from": conversion.origin,
         "left_out": conversion.left_out,
@@ -173,18 +189,29 @@ def save(conversion: Conversion, path: str | Path) -> None:
 
 def _recipe(path: str | Path, source: str, options: dict[str, Any]) -> Recipe:
     """Reads a checkpoint and finds out what it is of."""
-    if source not in _SOURCES:
-        raise ValueError(unknown("source", source, sources()))
     tensors = read_state_dict(path)
-    if source == "mmseg":
-        options = mmseg.told(read_meta(path)) | options
-    recipe = _SOURCES[source].recipe(tensors, options)
-    if recipe is None:
-        raise ValueError(
-            f"A checkpoint of {source!r} must be of {_SOURCES[source].FORMS}. "
-            f"Received: {path}, whose tensors are {_some(list(tensors))}."
-        )
-    return recipe
+    for candidate in (tensors, _of_attribute(tensors)):
+        recipe = _SOURCES[source].recipe(candidate, options)
+        if recipe is not None:
+            return recipe
+    raise ValueError(
+        f"A checkpoint of {source!r} must be of {_SOURCES[source].FORMS}. "
+        f"Received: {path}, whose tensors are {_some(list(tensors))}."
+    )
+
+
+def _of_attribute(tensors: Tensors) -> Tensors:
+    """Takes away the attribute of a training's module that the network lay in.
+
+    The authors of HRNet call it `model`, as do examples of Lightning.
+    """
+    names = [name for name in tensors if not re.match(_LOSS, name)]
+    if len({name.split(".")[0] for name in names}) != 1:
+        return tensors
+    return {
+        name if re.match(_LOSS, name) else name.partition(".")[2]: x
+        for name, x in tensors.items()
+    }
 
 
 def _trunk_layers(backbone: str) -> set[str]:

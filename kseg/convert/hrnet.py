@@ -1,8 +1,7 @@
 """Checkpoints of HRNet's authors.
 
 The names are those of `lib/models/seg_hrnet.py` and `lib/models/seg_hrnet_ocr.py` of
-https://github.com/HRNet/HRNet-Semantic-Segmentation, where the training puts `model.`
-in front of them, and of the classifiers of
+https://github.com/HRNet/HRNet-Semantic-Segmentation, and of the classifiers of
 https://github.com/HRNet/HRNet-Image-Classification.
 """
 
@@ -58,32 +57,29 @@ def recipe(tensors: Tensors, options: Options) -> Recipe | None:
         corners, as in the authors' code of PyTorch 1.1 and later; of a file that is
         older `align_corners` must be told.
     """
-    prefix = "model." if "model.conv1.weight" in tensors else ""
-    first = tensors.get(f"{prefix}transition1.0.0.weight")
+    first = tensors.get("transition1.0.0.weight")
     if first is None:
         return None
-    exchanges = count_of(tensors, rf"{re.escape(prefix)}stage3\.(\d+)\.")
+    exchanges = count_of(tensors, r"stage3\.(\d+)\.")
     backbone = _BACKBONES.get((len(first), exchanges))
     if backbone is None:
         return None
     layers = {
         module: module.replace(".", "_")
-        for module in modules_of(tensors, prefix)
+        for module in modules_of(tensors)
         if _TRUNK.fullmatch(module)
     }
     arguments = {"backbone": backbone, "align_corners": True}
     network = classifier = None
-    if f"{prefix}cls_head.weight" in tensors:
-        network, classifier = "ocrnet", f"{prefix}cls_head"
+    if "cls_head.weight" in tensors:
+        network, classifier = "ocrnet", "cls_head"
         layers |= _OCRNET
-        arguments["filters"] = len(tensors[f"{prefix}conv3x3_ocr.0.weight"])
-        arguments["key_filters"] = len(tensors[f"{prefix}{_BLOCK}.f_down.0.weight"])
-    elif f"{prefix}last_layer.3.weight" in tensors:
-        network, classifier = "hrnet", f"{prefix}last_layer.3"
+        arguments["filters"] = len(tensors["conv3x3_ocr.0.weight"])
+        arguments["key_filters"] = len(tensors[f"{_BLOCK}.f_down.0.weight"])
+    elif "last_layer.3.weight" in tensors:
+        network, classifier = "hrnet", "last_layer.3"
         layers |= _HRNET
     if classifier:
         arguments |= options
         arguments["num_classes"] = len(tensors[f"{classifier}.weight"])
-    layers = {f"{prefix}{module}": layer for module, layer in layers.items()}
-    # Beside the model a training saves the loss, with the weights of the classes.
-    return Recipe(network, arguments, tensors, layers, "loss")
+    return Recipe(network, arguments, tensors, layers)

@@ -9,7 +9,9 @@ import re
 from typing import Any
 
 from kseg.backbones.fill import Tensors
+from kseg.convert.notes import Notes, named
 from kseg.convert.recipe import Options, Recipe, count_of, modules_of
+from kseg.labels import Labels
 
 FORMS = (
     "SegformerForSemanticSegmentation of MiT-B0 to MiT-B5, and "
@@ -68,6 +70,18 @@ def recipe(tensors: Tensors, options: Options) -> Recipe | None:
     arguments["filters"] = len(tensors["decode_head.linear_fuse.weight"])
     arguments["num_classes"] = len(tensors["decode_head.classifier.weight"])
     return Recipe("segformer", arguments | dict(options), tensors, layers)
+
+
+def labels(notes: Notes) -> Labels | None:
+    """Reads the classes from the `config.json` beside a checkpoint.
+
+    Args:
+        notes: `config` has them under `id2label`.
+    """
+    names = notes.config.get("id2label")
+    if not isinstance(names, dict) or set(names) != {str(i) for i in range(len(names))}:
+        return None
+    return named([names[str(i)] for i in range(len(names))])
 
 
 def mit_backbone(tensors: Tensors, prefix: str) -> str | None:

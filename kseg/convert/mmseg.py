@@ -7,15 +7,16 @@ trace in the tensors; the configuration that the files hold beside them tells.
 """
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from kseg.backbones.fill import Tensors
 from kseg.convert.huggingface_segformer import mit_backbone
+from kseg.convert.notes import Notes, named
 from kseg.convert.recipe import Options, Recipe, modules_of
 from kseg.convert.resnet import resnet_backbone, resnet_layers
+from kseg.labels import Labels
 
 FORMS = (
     "DeepLabV3 or PSPNet on a ResNet or ResNetV1c of 50 or 101 layers, and SegFormer"
@@ -39,11 +40,11 @@ _MIT_NAMES = (
 )
 
 
-def told(meta: Mapping[str, Any]) -> dict[str, Any]:
+def told(notes: Notes) -> dict[str, Any]:
     """Reads what no tensor shows from the configuration in a checkpoint.
 
     Args:
-        meta: What stands under `"meta"`: of version 0 `config`, of version 1 `cfg`.
+        notes: `meta` has it: under `config` of version 0, under `cfg` of version 1.
 
     Returns:
         Arguments of `kseg.build`; none where there is no configuration.
@@ -53,10 +54,10 @@ def told(meta: Mapping[str, Any]) -> dict[str, Any]:
             whole, not as multiples.
 
     Example:
-    >>> told({"cfg": "strides=(1, 2, 2, 1) ... align_corners=True"})
+    >>> told(Notes({"cfg": "strides=(1, 2, 2, 1), align_corners=True"}, {}, ""))
     {'align_corners': True, 'output_stride': 16}
     """
-    config = str(meta.get("cfg") or meta.get("config") or "")
+    config = str(notes.meta.get("cfg") or notes.meta.get("config") or "")
     if re.search(r"multi_grid=[(\[]", config):
         raise ValueError(
             "A network of mmseg with `multi_grid` has dilations that kseg's do not. "
@@ -68,6 +69,19 @@ def told(meta: Mapping[str, Any]) -> dict[str, Any]:
     if strides := re.search(r"strides=\(1, 2, (\d), (\d)\)", config):
         options["output_stride"] = 8 * int(strides[1]) * int(strides[2])
     return options
+
+
+def labels(notes: Notes) -> Labels | None:
+    """Reads the classes of the data that a checkpoint was trained on.
+
+    Args:
+        notes: `meta` has them: `CLASSES` and `PALETTE` of version 0, and under
+            `dataset_meta` of version 1.
+    """
+    data = notes.meta.get("dataset_meta")
+    given = {**notes.meta, **(data if isinstance(data, dict) else {})}
+    given = {key.lower(): value for key, value in given.items() if key.isalpha()}
+    return named(given.get("classes"), given.get("palette"))
 
 
 def recipe(tensors: Tensors, options: Options) -> Recipe | None:

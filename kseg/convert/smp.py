@@ -2,13 +2,16 @@
 
 The names are those of `decoders/` and `encoders/resnet.py` of version 0.6.
 https://github.com/qubvel-org/segmentation_models.pytorch
-The tensors do not show every option: those that a network has where nothing is said are
-taken, at any class count and any number of channels of a decoder.
+The tensors do not show every option. The `config.json` that `save_pretrained` writes
+beside them does; where there is none, options are those that a network starts with.
 """
+
+from typing import Any
 
 import numpy as np
 
 from kseg.backbones.fill import Tensors
+from kseg.convert.notes import Notes
 from kseg.convert.recipe import Options, Recipe, sequence
 from kseg.convert.resnet import resnet_backbone, resnet_layers
 
@@ -19,6 +22,36 @@ FORMS = (
 _HEAD = "segmentation_head.0"
 # The tail of the encoder is made and saved, but not run.
 _LEFT_OUT = {"smp_pspnet": r"classification_head\.|encoder\.layer[34]\."}
+_RATES = (12, 24, 36)
+# What else the tensors do not show must be as a network starts with.
+_MUST = {"decoder_interpolation": "nearest"}
+
+
+def told(notes: Notes) -> dict[str, Any]:
+    """Reads what no tensor shows from the `config.json` beside a checkpoint.
+
+    Args:
+        notes: `config` has the arguments that the network was made with.
+
+    Returns:
+        Arguments of `kseg.build`; none where there is no configuration.
+
+    Raises:
+        ValueError: If the network computes what kseg's does not.
+    """
+    config = notes.config
+    for option, must in _MUST.items():
+        if config.get(option, must) != must:
+            raise ValueError(
+                f"A network of smp must have `{option}` {must!r}. Received: a "
+                f"config.json with {config[option]!r}."
+            )
+    if config.get("_model_class") != "DeepLabV3Plus":
+        return {}
+    return {
+        "output_stride": int(config.get("encoder_output_stride", 16)),
+        "rates": tuple(config.get("decoder_atrous_rates", _RATES)),
+    }
 
 
 def recipe(tensors: Tensors, options: Options) -> Recipe | None:
@@ -41,7 +74,10 @@ def recipe(tensors: Tensors, options: Options) -> Recipe | None:
     elif "decoder.psp.blocks.0.pool.1.0.weight" in tensors:
         network, (widths, layers) = "smp_pspnet", _pspnet(tensors)
     elif "decoder.block2.0.0.weight" in tensors:
-        network, (widths, layers) = "smp_deeplabv3plus", _deeplabv3plus(tensors)
+        network, (widths, layers) = (
+            "smp_deeplabv3plus",
+            _deeplabv3plus(tensors, options.get("rates", _RATES)),
+        )
     else:
         return None
     layers |= resnet_layers(tensors, "encoder.") | {_HEAD: "classifier"}
@@ -76,19 +112,18 @@ def _pspnet(tensors):
     return {"filters": len(tensors["decoder.conv.0.weight"])}, layers
 
 
-def _deeplabv3plus(tensors):
+def _deeplabv3plus(tensors, rates):
     pyramid = "decoder.aspp.0"
     layers = (
         sequence(f"{pyramid}.convs.0", "aspp_1x1")
-        | _separable(f"{pyramid}.convs.1", "aspp_rate12")
-        | _separable(f"{pyramid}.convs.2", "aspp_rate24")
-        | _separable(f"{pyramid}.convs.3", "aspp_rate36")
         | sequence(f"{pyramid}.convs.4", "aspp_image", first=1)
         | sequence(f"{pyramid}.project", "aspp_fuse")
         | _separable("decoder.aspp", "encoder", first=1)
         | sequence("decoder.block1", "low_level")
         | _separable("decoder.block2", "decoder")
     )
+    for number, rate in enumerate(rates, start=1):
+        layers |= _separable(f"{pyramid}.convs.{number}", f"aspp_rate{rate}")
     return {"filters": len(tensors[f"{pyramid}.project.0.weight"])}, layers
 
 

@@ -7,8 +7,10 @@ The names are those of `models/segmentation`, `models/resnet.py` and
 from typing import Any
 
 from kseg.backbones.fill import Tensors
+from kseg.convert.notes import Notes, named
 from kseg.convert.recipe import Options, Recipe, count_of, sequence
 from kseg.convert.resnet import resnet_backbone, resnet_layers
+from kseg.labels import Labels
 
 FORMS = (
     "DeepLabV3 on a ResNet or MobileNetV3, FCN on a ResNet, LRASPP, and the "
@@ -31,6 +33,22 @@ _LRASPP = sequence("classifier.cbr", "cbr") | {
     "classifier.high_classifier": "high_classifier",
 }
 _FCN = sequence("classifier", "fuse") | {"classifier.4": "classifier"}
+
+# The published networks by the beginnings of their digests, which are in the names of
+# the files. All know the classes of PASCAL VOC 2012.
+_PUBLISHED = (
+    "1167a1af",  # fcn_resnet50_coco
+    "7ecb50ca",  # fcn_resnet101_coco
+    "cd0a2569",  # deeplabv3_resnet50_coco
+    "586e9e4e",  # deeplabv3_resnet101_coco
+    "fc3c493d",  # deeplabv3_mobilenet_v3_large
+    "d234d4ea",  # lraspp_mobilenet_v3_large
+)
+_VOC = (
+    "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car",
+    "cat", "chair", "cow", "diningtable", "dog", "horse", "motorbike", "person",
+    "pottedplant", "sheep", "sofa", "train", "tvmonitor",
+)  # fmt: skip
 
 
 def recipe(tensors: Tensors, options: Options) -> Recipe | None:
@@ -62,6 +80,15 @@ def recipe(tensors: Tensors, options: Options) -> Recipe | None:
     arguments["num_classes"] = len(tensors[f"{classifier}.weight"])
     arguments |= options
     return Recipe(network, arguments, tensors, layers | head, "aux_classifier")
+
+
+def labels(notes: Notes) -> Labels | None:
+    """Returns the classes of the published networks; other files do not name them.
+
+    Args:
+        notes: `sha256` tells which these are.
+    """
+    return named(_VOC) if notes.sha256.startswith(_PUBLISHED) else None
 
 
 def _backbone(tensors):

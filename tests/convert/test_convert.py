@@ -10,7 +10,15 @@ from checkpoints import hrnet_state, write_safetensors
 from every_network import build, images, logits_of
 
 import kseg
-from kseg.convert import from_pytorch, save, sources
+from kseg.convert import (
+    from_pytorch,
+    huggingface_segformer,
+    mmseg,
+    save,
+    sources,
+    torchvision,
+)
+from kseg.convert.notes import Notes
 from kseg.models import read_labels
 
 
@@ -70,7 +78,7 @@ def test_another_network_takes_the_backbone(state, tmp_path):
     conversion = convert(state, tmp_path, network="ocrnet")
     assert conversion.model.name == "ocrnet"
     assert conversion.network["num_classes"] == 5
-    assert {x.split(".")[1] for x in conversion.left_out if "last" in x} == {
+    assert {x.split(".")[0] for x in conversion.left_out if "last" in x} == {
         "last_layer"
     }
     assert "pixels" in conversion.new
@@ -88,7 +96,7 @@ def test_what_is_left_over_on_either_side_is_named(state, tmp_path):
     with pytest.raises(ValueError) as error:
         convert(left, tmp_path)
     message = str(error.value)
-    assert "without a layer: model.last_layer.9.weight;" in message
+    assert "without a layer: last_layer.9.weight;" in message
     assert "without a tensor: mix_bn/moving_mean;" in message
     assert "'conv1' is (3, 3, 1, 64), not (3, 3, 3, 64)" in message
 
@@ -127,3 +135,42 @@ def test_a_classifier_needs_a_network_and_its_classes(state, tmp_path):
 def test_an_unknown_source_lists_the_known(state, tmp_path):
     with pytest.raises(ValueError, match="'hrnet', .*Did you mean 'torchvision'"):
         convert(state, tmp_path, "torchvison")
+
+
+def test_published_files_of_torchvision_know_their_classes():
+    labels = torchvision.labels(Notes({}, {}, "cd0a2569" + 56 * "0"))
+    assert labels is not None and labels.num_classes == 21
+    assert labels.names[15] == "person"
+    assert labels.colors[15] == (192, 128, 128)
+    assert torchvision.labels(Notes({}, {}, 64 * "0")) is None
+
+
+NAMES = ["road", "car", "sky", "tree", "sign"]
+
+
+@pytest.mark.parametrize(
+    "meta",
+    [
+        {"CLASSES": NAMES, "PALETTE": [[9, i, 0] for i in range(5)], "epoch": 3},
+        {"dataset_meta": {"classes": NAMES, "palette": [[9, i, 0] for i in range(5)]}},
+    ],
+)
+def test_mmseg_names_its_classes_in_the_file(meta):
+    labels = mmseg.labels(Notes(meta, {}, ""))
+    assert labels is not None and labels.names == tuple(NAMES)
+    assert labels.colors[4] == (9, 4, 0)
+
+
+def test_names_that_do_not_fit_are_not_taken():
+    assert mmseg.labels(Notes({"seed": 0}, {}, "")) is None
+    assert mmseg.labels(Notes({"CLASSES": ["a", "a"]}, {}, "")) is None
+    of_config = huggingface_segformer.labels
+    assert of_config(Notes({}, {"id2label": {"1": "a", "2": "b"}}, "")) is None
+    labels = of_config(Notes({}, {"id2label": {"1": "b", "0": "a"}}, ""))
+    assert labels is not None and labels.names == ("a", "b")
+
+
+def test_a_broken_config_is_named(state, tmp_path):
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(ValueError, match="config.json.*Move it away"):
+        convert(state, tmp_path)

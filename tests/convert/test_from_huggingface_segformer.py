@@ -46,10 +46,12 @@ def test_the_logits_are_hugging_faces(original, tmp_path):
 
 
 def test_published_files_have_the_names_of_older_versions(original, tmp_path):
+    original.config.id2label = {i: f"kind {i}" for i in range(5)}
     original.save_pretrained(tmp_path)
     path = tmp_path / "model.safetensors"
     assert b"segformer.encoder.block.0.0.attention.self.query" in path.read_bytes()
     conversion = from_pytorch(path, SOURCE)
+    assert conversion.labels.names == tuple(f"kind {i}" for i in range(5))
     assert_same_logits(conversion.model, original, [(64, 96)])
 
 

@@ -15,6 +15,10 @@ from originals import (  # noqa: E402
     randomise,
 )
 
+from kseg.convert import from_pytorch  # noqa: E402
+
+HEAD = "segmentation_head.0.bias"
+
 
 def build(kind, encoder="resnet18", **options):
     model = getattr(smp, kind)(encoder, encoder_weights=None, **options)
@@ -49,6 +53,40 @@ def test_the_logits_are_theirs(kind, options, network, unused, sizes, tmp_path):
         for name in conversion.left_out
     )
     assert_same_logits(conversion.model, original, sizes)
+
+
+def test_the_config_beside_a_file_tells_what_no_tensor_shows(tmp_path):
+    original = build(
+        "DeepLabV3Plus",
+        classes=5,
+        encoder_output_stride=8,
+        decoder_atrous_rates=(6, 12, 18),
+    )
+    original.save_pretrained(tmp_path)
+    conversion = from_pytorch(tmp_path / "model.safetensors", "smp")
+    assert conversion.network["output_stride"] == 8
+    assert conversion.network["rates"] == (6, 12, 18)
+    assert_same_logits(conversion.model, original, [(64, 96)])
+
+
+def test_other_upsampling_in_the_config_is_refused(tmp_path):
+    original = build("Unet", classes=5, decoder_interpolation="bilinear")
+    original.save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match="`decoder_interpolation` 'nearest'"):
+        from_pytorch(tmp_path / "model.safetensors", "smp")
+
+
+def test_a_network_inside_a_training_module(tmp_path):
+    """As checkpoints of Lightning have it, where it is called what it may."""
+
+    def as_trained(state):
+        state = {f"net.{name}": x for name, x in state.items()}
+        return {"state_dict": state | {"loss_fn.weight": state[f"net.{HEAD}"]}}
+
+    original = build("Unet", classes=5)
+    conversion = convert(original, tmp_path, "smp", as_trained)
+    assert left_out(conversion) == {"loss_fn"}
+    assert_same_logits(conversion.model, original, [(64, 96)])
 
 
 def test_one_class_becomes_two_of_the_same_probability(tmp_path):
