@@ -67,6 +67,19 @@ def check_num_classes(num_classes: int) -> None:
         raise ValueError(f"`num_classes` must be 2 or more. Received: {num_classes}.")
 
 
+def check_output_stride(output_stride: int) -> None:
+    """Raises if a dense map is not at an eighth or a sixteenth of the image's size.
+
+    Args:
+        output_stride: The stride of a backbone's last map.
+
+    Raises:
+        ValueError: If it is neither 8 nor 16.
+    """
+    if output_stride not in (8, 16):
+        raise ValueError(f"`output_stride` must be 8 or 16. Received: {output_stride}.")
+
+
 def unknown(kind: str, name: object, known: list[str]) -> str:
     """Words the error for a name that is not in a list.
 

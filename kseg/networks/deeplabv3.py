@@ -20,7 +20,7 @@ from keras import layers
 
 from kseg import backbones
 from kseg.layers import ResizeLike, atrous_spatial_pyramid, conv_bn_relu
-from kseg.registry import check_num_classes, register
+from kseg.registry import check_num_classes, check_output_stride, register
 
 
 @register("deeplabv3")
@@ -83,8 +83,7 @@ def deeplabv3(
             another argument is not one of those named.
     """
     check_num_classes(num_classes)
-    if output_stride not in (8, 16):
-        raise ValueError(f"`output_stride` must be 8 or 16. Received: {output_stride}.")
+    check_output_stride(output_stride)
     if head not in ("deeplab", "torchvision"):
         raise ValueError(
             f"`head` must be 'deeplab' or 'torchvision'. Received: {head!r}."

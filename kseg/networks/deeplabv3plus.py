@@ -20,7 +20,7 @@ from kseg.layers import (
     conv_bn_relu,
     separable_conv_bn_relu,
 )
-from kseg.registry import check_num_classes, register
+from kseg.registry import check_num_classes, check_output_stride, register
 
 
 @register("deeplabv3plus")
@@ -74,8 +74,7 @@ def deeplabv3plus(
             of those named.
     """
     check_num_classes(num_classes)
-    if output_stride not in (8, 16):
-        raise ValueError(f"`output_stride` must be 8 or 16. Received: {output_stride}.")
+    check_output_stride(output_stride)
     backbones.check_weights(weights, backbone)
     conv = separable_conv_bn_relu if separable else conv_bn_relu
     options = backbones.first_dilation(backbone, dilate_first)

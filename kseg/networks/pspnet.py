@@ -18,7 +18,7 @@ from keras import layers
 
 from kseg import backbones
 from kseg.layers import AdaptiveAveragePooling2D, ResizeLike, conv_bn_relu
-from kseg.registry import check_num_classes, register
+from kseg.registry import check_num_classes, check_output_stride, register
 
 
 @register("pspnet")
@@ -65,8 +65,7 @@ def pspnet(
             channels, or another argument is not one of those named.
     """
     check_num_classes(num_classes)
-    if output_stride not in (8, 16):
-        raise ValueError(f"`output_stride` must be 8 or 16. Received: {output_stride}.")
+    check_output_stride(output_stride)
     if not bins or min(bins) < 1 or len(set(bins)) < len(bins):
         raise ValueError(
             f"`bins` must be different numbers of 1 or more. Received: {bins!r}."

@@ -19,7 +19,7 @@ from kseg.layers import (
     conv_bn_relu,
     conv_relu,
 )
-from kseg.registry import check_num_classes, register
+from kseg.registry import check_num_classes, check_output_stride, register
 
 
 @register("smp_unet")
@@ -165,8 +165,7 @@ def smp_deeplabv3plus(
             of those named.
     """
     check_num_classes(num_classes)
-    if output_stride not in (8, 16):
-        raise ValueError(f"`output_stride` must be 8 or 16. Received: {output_stride}.")
+    check_output_stride(output_stride)
     backbones.check_weights(weights, backbone)
     # Every 3x3 of a stage that loses its stride is dilated.
     dilate_first = "dilate_first" in backbones.options(backbone)

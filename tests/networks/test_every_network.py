@@ -1,6 +1,7 @@
 """What holds for every network that is registered, whichever it is."""
 
 import importlib.util
+import json
 import os
 import re
 import subprocess
@@ -186,20 +187,31 @@ def test_an_unknown_network_lists_the_known():
         assert repr(name) in str(error.value)
 
 
+# One process for all networks: starting JAX takes longer than running most of them.
 ON_JAX = """
+import json
 import sys
+import traceback
+import keras
 import numpy as np
 import kseg
 
-path, arrays = sys.argv[1:]
-model = kseg.load(path)
-with np.load(arrays) as file:
-    actual, expected = model.predict_on_batch(file["images"]), file["logits"]
-assert actual.dtype == np.float32, actual.dtype
-np.testing.assert_allclose(actual, expected, atol=1e-3 * np.abs(expected).max())
-assert "jax" in sys.modules
-assert "tensorflow" not in sys.modules
-print("equal")
+def compare(path, arrays):
+    model = kseg.load(path)
+    with np.load(arrays) as file:
+        actual, expected = model.predict_on_batch(file["images"]), file["logits"]
+    assert actual.dtype == np.float32, actual.dtype
+    np.testing.assert_allclose(actual, expected, atol=1e-3 * np.abs(expected).max())
+    assert "jax" in sys.modules
+    assert "tensorflow" not in sys.modules
+    keras.backend.clear_session()
+
+for line in sys.stdin:
+    try:
+        compare(*json.loads(line))
+        print(json.dumps("equal"), flush=True)
+    except Exception:
+        print(json.dumps(traceback.format_exc()), flush=True)
 """
 
 
@@ -211,17 +223,26 @@ def python_with_jax():
     return str(other) if other.is_file() else None
 
 
-@pytest.mark.skipif(python_with_jax() is None, reason="JAX is not installed")
-def test_jax_gives_the_logits_of_tensorflow(model, saved, tmp_path):
-    pixels, arrays = images((33, 47)), tmp_path / "arrays.npz"
-    np.savez(arrays, images=pixels, logits=logits_of(model, pixels))
-    result = subprocess.run(
-        [python_with_jax(), "-c", ON_JAX, str(saved), str(arrays)],
+@pytest.fixture(scope="module")
+def jax():
+    """A process that compares saved networks with logits, on JAX."""
+    if python_with_jax() is None:
+        pytest.skip("JAX is not installed")
+    with subprocess.Popen(
+        [python_with_jax(), "-c", ON_JAX],
         env={**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"},
         cwd=REPOSITORY,
-        capture_output=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         text=True,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr
-    assert result.stdout.strip().endswith("equal")
+    ) as process:
+        yield process
+        process.stdin.close()
+
+
+def test_jax_gives_the_logits_of_tensorflow(model, saved, tmp_path, jax):
+    pixels, arrays = images((33, 47)), tmp_path / "arrays.npz"
+    np.savez(arrays, images=pixels, logits=logits_of(model, pixels))
+    jax.stdin.write(json.dumps([str(saved), str(arrays)]) + "\n")
+    jax.stdin.flush()
+    assert json.loads(jax.stdout.readline() or '"JAX has ended"') == "equal"
