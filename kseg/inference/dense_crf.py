@@ -16,6 +16,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from kseg.inference.parallel import in_threads, row_blocks
 from kseg.inference.permutohedral import PermutohedralLattice
 from kseg.registry import unknown
 
@@ -110,8 +111,8 @@ def dense_crf(
             f"`exact` takes images of up to {_MOST_EXACT} pixels. Received: "
             f"{height}x{width}. Use exact=False."
         )
-    filters = [
-        (weight, _normalised(features, normalization, exact))
+    kernels = [
+        _kernel(features, weight, normalization, exact)
         for weight, features in (
             (w1, _bilateral_features(image, s_alpha, s_beta)),
             (w2, _positions(height, width) / s_gamma),
@@ -121,18 +122,32 @@ def dense_crf(
     unary = scores.reshape(-1, num_classes).astype(np.float32)
     if scores_are == "probabilities":
         unary = np.log(np.maximum(unary, 1e-30))
-    q = _softmax(unary.copy())
+    q = np.empty_like(unary)
+    blocks = list(enumerate(row_blocks(len(unary))))
+
+    def update(block):
+        number, rows = block
+        logits = unary[rows].copy()
+        for kernel, values in spread:
+            message = kernel.gather(values, number)
+            # Of Potts all but the own label costs: the same as a bonus for that one.
+            logits += message if mu is None else message @ -mu.T
+        q[rows] = _softmax(logits)
+
+    spread: list[tuple] = []  # at first no pixel has heard of another
+    in_threads(update, blocks)
     for _ in range(iterations):
-        message = sum(weight * apply(q) for weight, apply in filters)
-        q = _softmax(unary - message @ mu.T) if filters else q
+        spread = [(kernel, kernel.spread(q)) for kernel in kernels]
+        in_threads(update, blocks)
     return q.reshape(scores.shape)
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:
     """Turns float32 logits `(pixels, num_classes)` into probabilities, in place."""
-    logits -= logits.max(axis=1, keepdims=True)
+    # NumPy takes the largest of some tens of numbers slowly, and of columns fast.
+    logits -= np.ascontiguousarray(logits.T).max(axis=0)[:, np.newaxis]
     np.exp(logits, out=logits)
-    logits /= logits.sum(axis=1, keepdims=True)
+    logits /= (logits @ np.ones(logits.shape[1], np.float32))[:, np.newaxis]
     return logits
 
 
@@ -149,35 +164,50 @@ def _bilateral_features(image: np.ndarray, s_alpha: float, s_beta: float) -> np.
     return np.concatenate([_positions(height, width) / s_alpha, colors], axis=1)
 
 
-def _normalised(features: np.ndarray, normalization: str, exact: bool):
-    """Returns the function that applies a kernel to `(pixels, channels)`."""
-    apply = _all_pairs(features) if exact else PermutohedralLattice(features).filter
-    if normalization == "none":
-        return apply
-    sums = apply(np.ones((len(features), 1), np.float32)) + 1e-20
-    if normalization == "symmetric":
-        root = 1 / np.sqrt(sums)
-        return lambda values: root * apply(root * values)
-    if normalization == "after":
-        return lambda values: apply(values) / sums
-    return lambda values: apply(values / sums)
+def _kernel(features: np.ndarray, weight: float, normalization: str, exact: bool):
+    """Returns a kernel, normalised and weighted."""
+    kernel = _AllPairs(features) if exact else PermutohedralLattice(features)
+    ones = np.ones((len(features), 1), np.float32)
+    before = behind = ones[:, 0]
+    if normalization != "none":
+        values = kernel.spread(ones)
+        blocks = range(len(row_blocks(len(ones))))
+        sums = np.concatenate([kernel.gather(values, i)[:, 0] for i in blocks]) + 1e-20
+        if normalization == "symmetric":
+            before = behind = 1 / np.sqrt(sums)
+        elif normalization == "after":
+            behind = 1 / sums
+        else:
+            before = 1 / sums
+    kernel.scale(before, np.float32(weight) * behind)
+    return kernel
 
 
-def _all_pairs(features: np.ndarray):
-    """Returns the function that sums over all pairs of pixels."""
-    features = features.astype(np.float64)
-    squares = (features**2).sum(axis=1)
-    kernel = features @ features.T
-    kernel -= squares[:, np.newaxis] / 2
-    kernel -= squares / 2
-    kernel = np.exp(np.minimum(kernel, 0, out=kernel), out=kernel).astype(np.float32)
-    return lambda values: kernel @ values
+class _AllPairs:
+    """The kernel of every pair of pixels, with the methods of the lattice."""
+
+    def __init__(self, features: np.ndarray):
+        features = features.astype(np.float64)
+        halves = (features**2).sum(axis=1) / 2
+        kernel = features @ features.T - halves[:, np.newaxis] - halves
+        np.exp(np.minimum(kernel, 0, out=kernel), out=kernel)
+        self._matrix = kernel.astype(np.float32)
+        self._rows = row_blocks(len(features))
+
+    def scale(self, before: np.ndarray, behind: np.ndarray) -> None:
+        self._matrix *= before * behind[:, np.newaxis]
+
+    def spread(self, values: np.ndarray) -> np.ndarray:
+        return values.copy()  # they change while others gather
+
+    def gather(self, values: np.ndarray, block: int) -> np.ndarray:
+        return self._matrix[self._rows[block]] @ values
 
 
-def _compatibility(compatibility, num_classes: int) -> np.ndarray:
-    """Returns mu as float32, checked."""
+def _compatibility(compatibility, num_classes: int) -> np.ndarray | None:
+    """Returns mu as float32, checked; `None` for Potts."""
     if compatibility is None:
-        return 1 - np.eye(num_classes, dtype=np.float32)
+        return None
     mu = np.asarray(compatibility, np.float32)
     if mu.shape != (num_classes, num_classes) or not np.isfinite(mu).all():
         raise ValueError(

@@ -12,15 +12,15 @@ sliced back; the weights of a point are its barycentric coordinates.
 import numpy as np
 import scipy.sparse
 
-# Points whose simplices are found at a time, to bound the memory.
-_CHUNK = 1 << 16
+from kseg.inference.parallel import in_threads, row_blocks
 
 
 class PermutohedralLattice:
     """The lattice around points, which filters any values at these points.
 
     The filter is `exp(-|f_i - f_j|^2 / 2)` of the features, up to a factor that is
-    the same for all points and the errors of the lattice; a point counts itself.
+    the same for all points and the errors of the lattice; a point counts itself. It
+    is `gather` of what `spread` returns.
 
     Args:
         features: Array `(points, d)` of finite numbers, in units of the standard
@@ -34,86 +34,149 @@ class PermutohedralLattice:
         # It is linear, so that a step in the lattice is a number to add; two of a
         # million vertices share theirs with a probability below 1e-7.
         factors = np.random.default_rng(0).integers(1, 2**64 - 1, d, np.uint64)
-        keys = np.empty((points, d + 1), np.uint64)
-        weights = np.empty((points, d + 1), np.float32)
-        for start in range(0, points, _CHUNK):
-            part = slice(start, start + _CHUNK)
-            keys[part], weights[part] = _simplices(features[part], factors)
+        self._points = row_blocks(points)
+        simplices = in_threads(
+            lambda rows: _simplices(features[rows].T, factors), self._points
+        )
+        keys, weights = (
+            np.concatenate(parts) for parts in zip(*simplices, strict=True)
+        )
         vertices, index = np.unique(keys, return_inverse=True)
         self._neighbours = _neighbours(vertices, factors)
-        rows = np.arange(0, points * (d + 1) + 1, d + 1, dtype=np.int32)
+        begins = np.arange(0, keys.size + 1, d + 1, dtype=np.int32)
         columns = index.ravel().astype(np.int32)
-        self._slice = scipy.sparse.csr_matrix(
-            (weights.ravel(), columns, rows), (points, len(vertices))
+        rows = scipy.sparse.csr_matrix(
+            (weights.ravel(), columns, begins), (points, len(vertices))
         )
-        self._splat = self._slice.T.tocsr()
-        self._factor = np.float32(1 / (1 + 2.0**-d))
+        splat, rows = rows.T.tocsr(), rows * np.float32(1 / (1 + 2.0**-d))
+        self._vertices = row_blocks(len(vertices))
+        self._slice = [rows[block] for block in self._points]
+        self._splat = [splat[block] for block in self._vertices]
+        # Written over again and again: new memory comes slowly. The last vertex is an
+        # empty one, a neighbour of those at the edge.
+        self._grids = np.zeros((2, len(vertices) + 1, 0), np.float32)
 
-    def filter(self, values: np.ndarray) -> np.ndarray:
-        """Filters values.
+    def scale(self, before: np.ndarray, behind: np.ndarray) -> None:
+        """Makes the filter multiply values by factors before and behind it.
+
+        Args:
+            before: Factors of the values of the points, float32 `(points,)`.
+            behind: Factors of the filtered values.
+        """
+        for matrix in self._splat:
+            matrix.data *= before[matrix.indices]
+        for rows, matrix in zip(self._points, self._slice, strict=True):
+            matrix.data *= np.repeat(behind[rows], np.diff(matrix.indptr))
+
+    def spread(self, values: np.ndarray) -> np.ndarray:
+        """Splats values onto the lattice, and blurs them there.
 
         Args:
             values: float32 array `(points, channels)`.
 
         Returns:
-            float32 array `(points, channels)`.
+            float32 array `(vertices, channels)`, for `gather`; it holds until the
+            next call.
         """
-        splatted = self._splat @ values
-        # The last vertex is an empty one, a neighbour of those at the edge.
-        grid = np.concatenate([splatted, np.zeros_like(splatted[:1])])
-        for before, behind in self._neighbours:
-            grid[:-1] += np.float32(0.5) * (grid[before] + grid[behind])
-        return (self._slice @ grid[:-1]) * self._factor
+        if self._grids.shape[2] != values.shape[1]:
+            self._grids = np.zeros((*self._grids.shape[:2], values.shape[1]), "float32")
+        grid, other = self._grids
+
+        def splat(block):
+            grid[self._vertices[block]] = self._splat[block] @ values
+
+        in_threads(splat, range(len(self._splat)))
+        for neighbours in self._neighbours:
+            self._blur(grid, other, *neighbours)
+            grid, other = other, grid
+        return grid[:-1]
+
+    def gather(self, grid: np.ndarray, block: int) -> np.ndarray:
+        """Slices the filtered values of a block of points out of the lattice.
+
+        Args:
+            grid: What `spread` returned.
+            block: Number of the block among `row_blocks(points)`.
+
+        Returns:
+            float32 array `(points of the block, channels)`.
+        """
+        return self._slice[block] @ grid
+
+    def _blur(self, grid, blurred, before, behind) -> None:
+        """Adds to every vertex half of its neighbours in one direction."""
+
+        def blur(rows):
+            x = grid.take(before[rows], axis=0)
+            x += grid.take(behind[rows], axis=0)
+            x *= np.float32(0.5)
+            np.add(x, grid[rows], out=blurred[rows])
+
+        in_threads(blur, self._vertices)
 
 
 def _simplices(
     features: np.ndarray, factors: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the keys of the vertices around points, and barycentric coordinates."""
-    points, d = features.shape
+    """Finds the vertices around points.
+
+    Args:
+        features: Array `(d, points)`.
+        factors: Random uint64 numbers `(d,)`, which make keys of coordinates.
+
+    Returns:
+        Keys of the vertices, uint64 `(points, d + 1)`, and barycentric coordinates,
+        float32 `(points, d + 1)`.
+    """
+    d, points = features.shape
     elevated = _elevate(features)
     # The nearest point whose coordinates are multiples of d + 1; they may not sum to 0.
     steps = elevated / (d + 1)
     up, down = np.ceil(steps) * (d + 1), np.floor(steps) * (d + 1)
     nearest = np.where(up - elevated < elevated - down, up, down)
-    excess = np.rint(nearest.sum(axis=1) / (d + 1)).astype(np.int64)
+    excess = np.rint(nearest.sum(axis=0) / (d + 1)).astype(np.int64)
 
     # The rank of every coordinate by how far it lies above; `excess` of them move on.
-    order = np.argsort(nearest - elevated, axis=1, kind="stable")
-    rank = np.empty_like(order)
-    np.put_along_axis(rank, order, np.arange(d + 1)[np.newaxis], axis=1)
-    rank += excess[:, np.newaxis]
+    above = elevated - nearest
+    rank = np.repeat(excess[np.newaxis], d + 1, axis=0)
+    for i in range(d + 1):
+        for j in range(i + 1, d + 1):
+            lower = above[i] < above[j]
+            rank[i] += lower
+            rank[j] += ~lower
     nearest += (d + 1) * ((rank < 0).astype(np.int64) - (rank > d))
     rank %= d + 1
 
     # Barycentric coordinates are differences of neighbours in this order.
-    above = (elevated - nearest) / (d + 1)
-    weights = np.zeros((points, d + 2))
-    rows = np.arange(points)[:, np.newaxis]
-    weights[rows, d - rank] += above
-    weights[rows, d + 1 - rank] -= above
-    weights[:, 0] += 1 + weights[:, d + 1]
+    places = np.arange(points)
+    ordered = np.empty_like(elevated)
+    ordered[rank, places] = (elevated - nearest) / (d + 1)
+    weights = np.empty((points, d + 1), np.float32)
+    weights[:, 0] = ordered[d] + 1 - ordered[0]
+    weights[:, 1:] = (ordered[d - 1 :: -1] - ordered[:0:-1]).T
 
     # To vertex k a coordinate goes k up, the k highest ranks d + 1 - k down.
+    falls = np.empty((d + 1, points), np.uint64)
+    falls[rank, places] = np.append(factors, np.uint64(0))[:, np.newaxis]
     keys = np.empty((points, d + 1), np.uint64)
     total = factors.sum(keepdims=True)  # an array, which wraps without a warning
-    base = (nearest[:, :d].astype(np.int64).astype(np.uint64) * factors).sum(axis=1)
+    key = nearest[:d].astype(np.int64).astype(np.uint64).T @ factors
     for k in range(d + 1):
-        falls = ((rank[:, :d] > d - k) * factors).sum(axis=1, dtype=np.uint64)
-        keys[:, k] = base + np.uint64(k) * total - np.uint64(d + 1) * falls
-    return keys, weights[:, : d + 1].astype(np.float32)
+        keys[:, k] = key
+        key += total - np.uint64(d + 1) * falls[d - k]
+    return keys, weights
 
 
 def _elevate(features: np.ndarray) -> np.ndarray:
-    """Embeds points in the hyperplane of `d + 1` coordinates that sum to zero."""
-    points, d = features.shape
-    number = np.arange(1, d + 1)
+    """Embeds points `(d, points)` in the plane of d + 1 numbers that sum to zero."""
+    d, points = features.shape
+    number = np.arange(1, d + 1)[:, np.newaxis]
     scale = np.sqrt(2 / 3) * (d + 1) / np.sqrt(number * (number + 1))
     scaled = features.astype(np.float64) * scale
-    behind = np.zeros((points, d + 1))  # the sum of the scaled features from there on
-    behind[:, :d] = np.cumsum(scaled[:, ::-1], axis=1)[:, ::-1]
+    behind = np.zeros((d + 1, points))  # the sum of the scaled features from there on
+    behind[:d] = np.cumsum(scaled[::-1], axis=0)[::-1]
     elevated = behind.copy()
-    elevated[:, 1:] = behind[:, 1:] - number * scaled
+    elevated[1:] = behind[1:] - number * scaled
     return elevated
 
 
@@ -123,13 +186,13 @@ def _neighbours(vertices: np.ndarray, factors: np.ndarray) -> list:
     Where there is none it is the number of vertices.
     """
     steps = np.append((len(factors) + 1) * factors, np.uint64(0)) - factors.sum()
-    found = []
-    for step in steps:
-        pair = []
-        for wanted in (vertices + step, vertices - step):
-            place = np.searchsorted(vertices, wanted)
-            place[place == len(vertices)] = 0
-            missing = vertices[place] != wanted
-            pair.append(np.where(missing, len(vertices), place).astype(np.int32))
-        found.append(tuple(pair))
-    return found
+    wanted = [vertices + step for step in steps] + [vertices - step for step in steps]
+
+    def find(keys):
+        place = np.searchsorted(vertices, keys)
+        place[place == len(vertices)] = 0
+        missing = vertices[place] != keys
+        return np.where(missing, len(vertices), place).astype(np.int32)
+
+    found = in_threads(find, wanted)
+    return list(zip(found[: len(steps)], found[len(steps) :], strict=True))
