@@ -18,9 +18,8 @@ import numpy as np
 
 from kseg.inference.parallel import in_threads, row_blocks
 from kseg.inference.permutohedral import PermutohedralLattice
+from kseg.layers.mean_field import NORMALIZATIONS
 from kseg.registry import unknown
-
-NORMALIZATIONS = ("symmetric", "after", "before", "none")
 
 # Parameters found by DeepLab's authors and those after them, by the network they
 # belong to: comments of the authors' evaluation scripts, xmojiao/deeplab_v2 and

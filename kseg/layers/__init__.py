@@ -14,6 +14,7 @@ from kseg.layers.convolution import (
 from kseg.layers.crop import CropLike, crop_centre
 from kseg.layers.dilation import stride_and_dilation
 from kseg.layers.local_response import LocalResponseNormalization
+from kseg.layers.mean_field import MeanField
 from kseg.layers.object_context import ObjectAttention, ObjectRegions
 from kseg.layers.padding import PadToLeast
 from kseg.layers.pooling import AdaptiveAveragePooling2D, DilatedMaxPooling2D
@@ -36,6 +37,7 @@ __all__ = [
     "MapAttention",
     "MaxPoolingWithIndices",
     "MaxUnpooling",
+    "MeanField",
     "ObjectAttention",
     "ObjectRegions",
     "PadToLeast",

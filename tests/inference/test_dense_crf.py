@@ -3,7 +3,7 @@ import pytest
 from scipy.special import softmax
 
 from kseg.inference import CRF_PARAMETERS, dense_crf
-from kseg.inference.dense_crf import NORMALIZATIONS
+from kseg.layers.mean_field import NORMALIZATIONS
 
 # What pydensecrf calls them.
 THEIRS = {
