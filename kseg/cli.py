@@ -1,4 +1,4 @@
-"""The `kseg` command: list, train, evaluate, predict, export, convert.
+"""The `kseg` command: list, train, evaluate, predict, export, convert, scribbles.
 
 Heavy imports wait until a command runs, so that `--help` answers at once.
 """
@@ -53,12 +53,14 @@ def _parser() -> argparse.ArgumentParser:
     _add_predict(add("predict", _predict, "Segment images; writes masks and overlays."))
     _add_export(add("export", _export, "Write SavedModel and LiteRT files, verified."))
     _add_convert(add("convert", _convert, "Make a model of a checkpoint of PyTorch."))
+    _add_scribbles(add("scribbles", _scribbles, "Draw scribbles from full masks."))
     return parser
 
 
 def _add_evaluate(command: argparse.ArgumentParser) -> None:
     _add_model(command)
     _add_data(command, required=True)
+    _add_views(command)
     command.add_argument("--split", default="val", help="which part; val by default")
     command.add_argument("--output", type=Path, help="JSON file for the scores")
 
@@ -69,6 +71,7 @@ def _add_predict(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--output", type=Path, default=Path("predictions"), help="folder for results"
     )
+    _add_views(command)
     command.add_argument(
         "--probabilities",
         action="store_true",
@@ -126,12 +129,59 @@ def _add_convert(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_scribbles(command: argparse.ArgumentParser) -> None:
+    _add_data(command, required=True)
+    amount = command.add_mutually_exclusive_group()
+    amount.add_argument(
+        "--fraction",
+        type=float,
+        default=0.03,
+        help="share of the labelled pixels that strokes cover; 0.03 by default",
+    )
+    amount.add_argument(
+        "--points", type=int, help="points in every object, instead of strokes"
+    )
+    command.add_argument(
+        "--width", type=int, default=3, help="of strokes and points; 3 pixels"
+    )
+    command.add_argument("--seed", type=int, default=0, help="of the random numbers")
+    command.add_argument(
+        "--output", type=Path, required=True, help="folder for train and val"
+    )
+
+
 def _add_model(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--model",
         required=True,
         help="a name under saved_models/, or a .keras or .tflite file",
     )
+
+
+def _add_views(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--tile",
+        nargs=2,
+        type=int,
+        metavar=("HEIGHT", "WIDTH"),
+        help="see the image by tiles of this size",
+    )
+    command.add_argument(
+        "--overlap", type=int, help="pixels that tiles share; 192 by default"
+    )
+    command.add_argument(
+        "--blend", help="of tiles: none, linear or gaussian; none by default"
+    )
+    command.add_argument(
+        "--scales", nargs="+", type=float, help="average over these sizes of the image"
+    )
+    command.add_argument(
+        "--flip", action="store_true", help="average over the mirror image, too"
+    )
+    command.add_argument(
+        "--turns", action="store_true", help="average over quarter turns, too"
+    )
+    command.add_argument("--crf", help="end with a dense CRF, such as deeplabv2")
 
 
 def _add_data(command: argparse.ArgumentParser, required: bool) -> None:
@@ -164,17 +214,23 @@ def _list(arguments) -> int:
 def _evaluate(arguments) -> int:
     from kseg.inference import evaluate, predict, score_table
 
+    views = _views(arguments)
     path, model, labels = _open_model(arguments.model)
     source = _open_source(arguments, arguments.split, labels.num_classes)
     examples = (source[i] for i in range(len(source)))
     result = evaluate(
-        lambda image: predict(model, image), examples, source.labels, len(source)
+        lambda image: predict(model, image, **views),
+        examples,
+        source.labels,
+        len(source),
     )
     print(score_table(result))
+    print(f"of {_protocol(views)}")
     if arguments.output:
         from kseg.files import write_json
 
-        write_json(arguments.output, {"model": str(path), **result})
+        protocol = {"model": str(path), "protocol": _protocol(views)}
+        write_json(arguments.output, {**protocol, **result})
     return 0
 
 
@@ -182,11 +238,12 @@ def _predict(arguments) -> int:
     import numpy as np
     import tqdm
 
-    from kseg.data import read_image, write_mask
-    from kseg.data.images import SUFFIXES, write_image
+    from kseg.data.images import SUFFIXES
     from kseg.files import whole_file
-    from kseg.inference import overlay, predict, predict_probabilities
+    from kseg.inference import overlay, predict, predict_file, predict_probabilities
+    from kseg.raster import is_large, read_image, write_image, write_mask
 
+    views = _views(arguments)
     if not 0 <= arguments.alpha <= 1:
         raise ValueError(f"--alpha must be 0 to 1. Received: {arguments.alpha}.")
     files = []
@@ -209,23 +266,34 @@ def _predict(arguments) -> int:
             "Results are named after the images, whose names must differ. Received: "
             f"{len(twice)} names that come twice, such as {twice[:3]}."
         )
+    large = {path for path in files if is_large(path)}
+    if large and arguments.probabilities:
+        raise ValueError(
+            "Probabilities are written for images that are held at once. Received: "
+            f"{min(large)}, which is read by windows."
+        )
     _, model, labels = _open_model(arguments.model)
     arguments.output.mkdir(parents=True, exist_ok=True)
     for path in tqdm.tqdm(files, desc="predict", unit="image"):
-        image = read_image(path)
         target = arguments.output / path.stem
+        if path in large:
+            predict_file(model, path, f"{target}_mask.tif", labels, **views)
+            continue
+        image = read_image(path)
         if arguments.probabilities:
-            probabilities = predict_probabilities(model, image)
+            probabilities = predict_probabilities(model, image, **views)
             ids = probabilities.argmax(axis=-1).astype("uint8")
             with whole_file(f"{target}_probabilities.npy") as temporary:
                 np.save(temporary, probabilities.astype("float16"))
         else:
-            ids = predict(model, image)
+            ids = predict(model, image, **views)
         write_mask(f"{target}_mask.png", ids, labels)
         write_image(
             f"{target}_overlay.png", overlay(image, ids, labels, arguments.alpha)
         )
     print(f"{len(files)} images: masks and overlays are in {arguments.output}")
+    if large:
+        print(f"{len(large)} of them, read by windows, have masks alone")
     return 0
 
 
@@ -291,6 +359,47 @@ def _convert(arguments) -> int:
     return 0
 
 
+def _scribbles(arguments) -> int:
+    import numpy as np
+
+    from kseg.data import open_source, write_folder
+    from kseg.weak import draw_points, draw_scribbles
+
+    train, val = (
+        open_source(arguments.data, split, **_options(arguments))
+        for split in ("train", "val")
+    )
+    labels = train.labels
+    pixels, drawn = np.zeros((2, labels.ignore_class + 1), int)
+
+    def scribbled(index, image, mask):
+        common = (labels.ignore_class, arguments.width)
+        seed = (arguments.seed, index)
+        if (mask == labels.ignore_class).all():
+            return mask
+        if arguments.points is not None:
+            result = draw_points(mask, arguments.points, *common, seed=seed)
+        else:
+            result = draw_scribbles(mask, arguments.fraction, *common, seed=seed)
+        for counts, ids in ((pixels, mask), (drawn, result)):
+            counts += np.bincount(ids.ravel(), minlength=len(counts))
+        return result
+
+    write_folder(arguments.output, "train", train, scribbled)
+    write_folder(arguments.output, "val", val)
+    print(f"{'class':<16} {'pixels':>12} {'labelled':>9}")
+    rows = zip(labels.names, pixels.tolist(), drawn.tolist(), strict=False)
+    total = "all", int(pixels[:-1].sum()), int(drawn[:-1].sum())
+    for name, number, labelled in (*rows, total):
+        print(f"{name:<16} {number:>12} {labelled / max(number, 1):>9.2%}")
+    print(
+        f"\n{arguments.output} has scribbles in train and full masks in val. Train on "
+        f"it:\n  kseg train CONFIG --set data.name=folder data.path={arguments.output}"
+        "\nor make full masks of the scribbles first, with kseg.weak.propagate."
+    )
+    return 0
+
+
 def _groups(tensors: Sequence[str]) -> str:
     """Counts tensors by the beginnings of their names, or as counters of batches."""
     counts = collections.Counter(
@@ -300,6 +409,39 @@ def _groups(tensors: Sequence[str]) -> str:
         for tensor in tensors
     )
     return ", ".join(f"{name} ({count})" for name, count in counts.items())
+
+
+def _views(arguments) -> dict:
+    """Returns the options of `kseg.predict` that the command line has."""
+    names = ("tile", "overlap", "blend", "scales", "flip", "turns", "crf")
+    views = {name: getattr(arguments, name) for name in names}
+    views = {k: v for k, v in views.items() if v is not None and v is not False}
+    if "tile" not in views and not views.keys().isdisjoint(("overlap", "blend")):
+        raise ValueError(
+            "--overlap and --blend say how tiles lie. Received: no --tile. Give "
+            "--tile HEIGHT WIDTH."
+        )
+    return views
+
+
+def _protocol(views: dict) -> str:
+    """Words how predictions were made."""
+    from kseg.inference.tiling import OVERLAP
+
+    parts = [
+        "images at scale " + " ".join(f"{s:g}" for s in views.get("scales", [1.0]))
+    ]
+    if "tile" in views:
+        height, width = views["tile"]
+        parts.append(
+            f"tiles of {height}x{width}, overlap {views.get('overlap', OVERLAP)}, "
+            f"blend {views.get('blend', 'none')}"
+        )
+    else:
+        parts.append("seen whole")
+    parts += ["mirrored too"] * ("flip" in views) + ["turned too"] * ("turns" in views)
+    parts += [f"CRF {views['crf']}"] if "crf" in views else []
+    return ", ".join(parts)
 
 
 def _open_model(name: str):

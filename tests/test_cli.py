@@ -13,7 +13,9 @@ from PIL import Image
 
 import kseg
 from kseg import cli
+from kseg.data.folder import folder
 from kseg.data.synthetic import LABELS
+from kseg.raster import read_image
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +34,7 @@ def size_of(path):
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["train"], ["predict"], ["export"], ["convert"]]
+    "command", [[], ["train"], ["predict"], ["export"], ["convert"], ["scribbles"]]
 )
 def test_help_imports_neither_keras_nor_tensorflow(command):
     code = (
@@ -86,6 +88,64 @@ def test_evaluate_prints_and_writes_scores(model, scenes, tmp_path, capsys):
     assert f"{100 * result['mean_iou']:.2f}" in capsys.readouterr().out
 
 
+VIEWS = ["--tile", "96", "96", "--overlap", "32", "--blend", "linear"]
+VIEWS += ["--scales", "1", "1.5", "--flip", "--turns", "--crf", "deeplab"]
+
+
+def test_predict_and_evaluate_take_the_same_views(model, scenes, tmp_path, capsys):
+    path = min((scenes / "val" / "images").iterdir())
+    arguments = ["--model", str(model), *VIEWS, "--output", str(tmp_path), str(path)]
+    assert cli.main(["predict", *arguments]) == 0
+    expected = kseg.predict(
+        kseg.load(model),
+        read_image(path),
+        (96, 96),
+        32,
+        "linear",
+        (1, 1.5),
+        flip=True,
+        turns=True,
+        crf="deeplab",
+    )
+    with Image.open(tmp_path / f"{path.stem}_mask.png") as mask:
+        np.testing.assert_array_equal(mask, expected)
+
+    data = ["--data", "folder", "--set", f"path={scenes}"]
+    output = tmp_path / "scores.json"
+    found = {}
+    for views in ([], VIEWS):
+        arguments = ["--model", str(model), *data, "--output", str(output), *views]
+        assert cli.main(["evaluate", *arguments]) == 0
+        result = json.loads(output.read_text())
+        assert result["protocol"] in capsys.readouterr().out
+        found[result["protocol"]] = result["mean_iou"]
+    assert list(found) == [
+        "images at scale 1, seen whole",
+        "images at scale 1 1.5, tiles of 96x96, overlap 32, blend linear, mirrored "
+        "too, turned too, CRF deeplab",
+    ]
+    assert len(set(found.values())) == 2
+
+
+def test_large_files_are_predicted_by_windows(model, tmp_path, capsys, monkeypatch):
+    tifffile = pytest.importorskip("tifffile")
+    photo = np.random.default_rng(0).integers(0, 256, (300, 200, 3), np.uint8)
+    tifffile.imwrite(tmp_path / "map.tif", photo, tile=(64, 64), compression="zlib")
+    Image.fromarray(photo[:99]).save(tmp_path / "photo.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100 * 200)
+    out = tmp_path / "out"
+    files = [str(tmp_path / "map.tif"), str(tmp_path / "photo.png")]
+    arguments = ["predict", "--model", str(model), "--output", str(out), *files]
+    assert cli.main(arguments) == 0
+    assert "1 of them" in capsys.readouterr().out
+    names = sorted(path.name for path in out.iterdir())
+    assert names == ["map_mask.tif", "photo_mask.png", "photo_overlay.png"]
+    mask = tifffile.imread(out / "map_mask.tif")
+    np.testing.assert_array_equal(mask, kseg.predict(kseg.load(model), photo))
+    assert cli.main([*arguments, "--probabilities"]) == 2
+    assert "map.tif, which is read by windows" in capsys.readouterr().err
+
+
 def test_export_verifies_and_the_file_predicts(model, scenes, tmp_path, capsys):
     data = ["--data", "folder", "--set", f"path={scenes}"]
     more = ["--formats", "int8", "--result", "class_map", "--output", str(tmp_path)]
@@ -100,6 +160,39 @@ def test_export_verifies_and_the_file_predicts(model, scenes, tmp_path, capsys):
     assert cli.main(["evaluate", "--model", str(lite), *data]) == 0
     assert cli.main(["predict", *arguments, "--probabilities"]) == 2
     assert "class map" in capsys.readouterr().err
+
+
+def test_scribbles_make_a_folder_to_train_on(scenes, tmp_path, capsys):
+    data = ["--data", "folder", "--set", f"path={scenes}"]
+    strokes = ["scribbles", *data, "--fraction", "0.1", "--output"]
+    assert cli.main([*strokes, str(tmp_path / "a")]) == 0
+    out = capsys.readouterr().out
+    assert f"data.path={tmp_path / 'a'}" in out and "propagate" in out
+    full, drawn = (folder("train", path) for path in (scenes, tmp_path / "a"))
+    assert drawn.labels == full.labels and len(drawn) == len(full) == 6
+    pixels = labelled = 0
+    for index in range(6):
+        mask, scribbles = full.mask(index), drawn.mask(index)
+        on = scribbles != 255
+        np.testing.assert_array_equal(scribbles[on], mask[on])
+        np.testing.assert_array_equal(drawn[index][0], full[index][0])
+        pixels += (mask != 255).sum()
+        labelled += on.sum()
+    assert labelled / pixels == pytest.approx(0.1, rel=0.2)
+    (row,) = [line.split() for line in out.splitlines() if line.startswith("all ")]
+    assert row == ["all", str(pixels), f"{labelled / pixels:.2%}"]
+    for index in range(3):
+        masks = [folder("val", path).mask(index) for path in (scenes, tmp_path / "a")]
+        np.testing.assert_array_equal(*masks)
+
+    assert cli.main([*strokes, str(tmp_path / "a")]) == 2
+    assert "new or empty" in capsys.readouterr().err
+    assert cli.main([*strokes, str(tmp_path / "b"), "--seed", "1"]) == 0
+    assert (folder("train", tmp_path / "b").mask(0) != drawn.mask(0)).any()
+    points = ["scribbles", *data, "--points", "1", "--width", "1", "--output"]
+    assert cli.main([*points, str(tmp_path / "c")]) == 0
+    dots = folder("train", tmp_path / "c").mask(0) != 255
+    assert 0 < dots.sum() < 100
 
 
 def test_convert_makes_a_model_that_predicts(tmp_path, capsys, monkeypatch):
@@ -126,6 +219,21 @@ def test_convert_makes_a_model_that_predicts(tmp_path, capsys, monkeypatch):
         (["predict", "--model", "{model}", "nowhere.jpg"], ["nowhere.jpg"]),
         (["predict", "--model", "{model}", "{empty}"], ["holds none"]),
         (["predict", "--model", "{model}", "--alpha", "2", "."], ["--alpha"]),
+        (["predict", "--model", "{model}", "--overlap", "0", "{photo}"], ["--tile"]),
+        (
+            ["predict", "--model", "{model}", "--tile", "90", "90", "{photo}"],
+            ["63 pixels", "overlap=192"],
+        ),
+        (["predict", "--model", "{model}", "{photo}", "--scales", "0"], ["`scales`"]),
+        (
+            ["predict", "--model", "{model}", "--crf", "deeplabv4", "{photo}"],
+            ["'deeplabv2'", "'kraehenbuehl'"],
+        ),
+        (
+            ["predict", "--model", "{model}", "--tile", "96", "96", "--overlap", "32",
+             "--blend", "soft", "{photo}"],
+            ["'soft'", "'gaussian'"],
+        ),
         (["evaluate", "--model", "{model}", "--data", "cars"], ["data set", "camvid"]),
         (
             ["evaluate", "--model", "{model}", "--data", "folder", "--set", "pth=x"],
@@ -139,13 +247,20 @@ def test_convert_makes_a_model_that_predicts(tmp_path, capsys, monkeypatch):
         (["export", "--model", "{model}", "--formats", "int8"], ["calibration"]),
         (["export", "--model", "{model}", "--formats", "int4"], ["int4", "int8"]),
         (["evaluate", "--model", "{model}", "--data", "folder"], ["'path'", "options"]),
+        (
+            ["scribbles", "--data", "folder", "--set", "path={scenes}",
+             "--fraction", "5", "--output", "{empty}/out"],
+            ["`fraction`", "5"],
+        ),
         (["convert", "nowhere.pth", "--from", "smp"], ["nowhere.pth"]),
         (["convert", "{model}", "--from", "timm"], ["'timm'", "torchvision"]),
         (["convert", "{model}", "--from", "smp"], ["{model}", "torch.save"]),
     ],
 )  # fmt: skip
 def test_wrong_input_is_explained(model, scenes, tmp_path, capsys, arguments, words):
+    photo = min((scenes / "val" / "images").iterdir())
     places = {"model": str(model), "scenes": str(scenes), "empty": str(tmp_path)}
+    places["photo"] = str(photo)
     assert cli.main([argument.format(**places) for argument in arguments]) == 2
     message = capsys.readouterr().err
     for word in words:

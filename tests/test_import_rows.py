@@ -17,6 +17,7 @@ ROWS = [
     {
         "download",
         "files",
+        "graph_cut",
         "labels",
         "layers",
         "optional",
@@ -24,7 +25,7 @@ ROWS = [
         "registry",
         "state_dict",
     },
-    {"backbones", "losses", "metrics", "optimizers"},
+    {"backbones", "losses", "metrics", "optimizers", "raster"},
     {"networks"},
     {"data", "export", "inference", "weak"},
     {"cli", "convert", "models", "training"},
@@ -37,6 +38,7 @@ PACKAGES = {
     "backbones": {"h5py", "keras", "numpy"},
     "download": {"tqdm"},
     "files": set(),
+    "graph_cut": {"numpy", "scipy"},
     "labels": set(),
     "layers": {"keras", "numpy"},
     "losses": {"keras", "numpy"},
@@ -45,6 +47,7 @@ PACKAGES = {
     "optimizers": {"keras"},
     "optional": set(),
     "quiet": {"keras"},
+    "raster": {"PIL", "numpy"},
     "registry": {"keras"},
     "state_dict": {"numpy"},
 }

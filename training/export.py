@@ -11,7 +11,6 @@ import keras
 
 import kseg
 from kseg.data import fitted
-from kseg.data.images import write_image
 from kseg.export import (
     CALIBRATION_IMAGES,
     FORMATS,
@@ -31,6 +30,7 @@ from kseg.inference import (
 )
 from kseg.labels import Labels
 from kseg.optional import import_optional
+from kseg.raster import write_image
 from kseg.registry import unknown
 from kseg.training.callbacks import read_state
 

@@ -12,8 +12,9 @@ from kseg.data.catalogue import names, open_source
 from kseg.data.crops import ObjectCrops, WindowCrops
 from kseg.data.examples import Examples, fitted
 from kseg.data.feed import keras_feed, tf_feed
+from kseg.data.folder_writer import write_folder
 from kseg.data.geometry import Example, fit_inside
-from kseg.data.images import read_image, read_mask, write_mask
+from kseg.data.images import read_mask
 from kseg.data.patches import patches
 from kseg.data.sources import FileSource, Source, TfdsSource, check_source
 from kseg.data.statistics import class_frequencies, class_weights
@@ -23,6 +24,7 @@ from kseg.data.weight_map import (
     separate_touching,
     weight_map,
 )
+from kseg.raster import read_image, write_mask
 
 __all__ = [
     "ColorJitter",
@@ -54,5 +56,6 @@ __all__ = [
     "separate_touching",
     "tf_feed",
     "weight_map",
+    "write_folder",
     "write_mask",
 ]

@@ -20,11 +20,11 @@ import scipy.io
 from scipy import ndimage
 
 from kseg.data.archives import install
-from kseg.data.images import read_image
 from kseg.data.sources import check_pair, pair_files
 from kseg.download import cache_dir
 from kseg.labels import Labels
 from kseg.optional import import_optional
+from kseg.raster import read_image
 
 LABELS = Labels(("background", "edge"), ((0, 0, 0), (255, 255, 255)))
 URL = (

@@ -1,4 +1,4 @@
-"""The one reader of images and of masks, and the one writer of masks.
+"""The one reader of masks; `kseg.raster` reads images and writes masks.
 
 A mask is a picture whose pixels are class ids: grey values, palette indices, or,
 where a colour map says which colour is which class, colours.
@@ -8,36 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
 
-from kseg.files import whole_file
 from kseg.labels import Color, Labels
+from kseg.raster import open_picture
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
-
-
-def read_image(path: str | Path) -> np.ndarray:
-    """Reads a picture as RGB, upright.
-
-    Args:
-        path: A file that Pillow reads; transparency is dropped, 16-bit grey is
-            scaled to 8 bits, the camera's orientation is applied.
-
-    Returns:
-        uint8 array `(height, width, 3)`.
-
-    Raises:
-        ValueError: If the file is not a whole picture.
-    """
-    return np.asarray(eight_bits(_open(path)).convert("RGB"))
-
-
-def eight_bits(image: Image.Image) -> Image.Image:
-    """Scales 16-bit grey to 8 bits, which Pillow would clip, and passes on the rest."""
-    if not image.mode.startswith("I"):
-        return image
-    grey = np.asarray(image).astype("float32") / 257
-    return Image.fromarray(grey.round().clip(0, 255).astype("uint8"))
 
 
 def read_mask(
@@ -62,7 +37,7 @@ def read_mask(
         ValueError: If the file is not a whole picture, is in colour and there
             is no colour map, or holds a value that is no class.
     """
-    image = _open(path)
+    image = open_picture(path)
     if image.mode in ("RGB", "RGBA") or (color_map and image.mode in ("1", "L", "P")):
         ids = _ids_of_colors(np.asarray(image.convert("RGB")), path, color_map)
     elif image.mode in ("1", "L", "P", "I", "I;16", "I;16B", "I;16L"):
@@ -77,35 +52,6 @@ def read_mask(
     check_ids(ids, labels, path)
     largest = max(labels.num_classes - 1, labels.ignore_class)
     return ids.astype(np.uint8 if largest < 256 else np.uint16)
-
-
-def write_mask(path: str | Path, ids: np.ndarray, labels: Labels) -> None:
-    """Writes class ids as a palette PNG that shows the classes' colours.
-
-    Args:
-        path: Where; the file appears only when it is whole.
-        ids: Integer array `(height, width)`, 0 to 255.
-        labels: Whose colours the palette gets; void is white.
-
-    Raises:
-        ValueError: If an id is more than a palette holds.
-    """
-    if ids.size and not 0 <= ids.min() <= ids.max() <= 255:
-        raise ValueError(
-            "A palette holds the ids 0 to 255. Received: a mask with ids "
-            f"{ids.min()} to {ids.max()}."
-        )
-    palette = np.full((256, 3), 255, np.uint8)
-    palette[: labels.num_classes] = labels.colors
-    image = Image.fromarray(ids.astype(np.uint8))
-    image.putpalette(palette.ravel().tolist())
-    write_image(path, image)
-
-
-def write_image(path: str | Path, image: Image.Image) -> None:
-    """Writes a PNG that appears only when it is whole."""
-    with whole_file(path) as temporary:
-        image.save(temporary, format="PNG")
 
 
 def check_ids(ids: np.ndarray, labels: Labels, where: object) -> None:
@@ -155,27 +101,6 @@ def translate(ids: np.ndarray, values: Mapping[int, int], where: object) -> np.n
         )
     table = np.array([values[int(value)] for value in found], np.int32)
     return table[np.searchsorted(found, ids)]
-
-
-def _open(path: str | Path) -> Image.Image:
-    """Opens, decodes and turns a picture upright."""
-    try:
-        with Image.open(path) as image:
-            image.load()
-            image.info.pop("transparency", None)
-            return ImageOps.exif_transpose(image)
-    except FileNotFoundError:
-        raise
-    except (
-        OSError,
-        SyntaxError,
-        ValueError,
-        Image.DecompressionBombError,
-    ) as error:
-        raise ValueError(
-            f"A picture must be a whole file. Received: {path}, of which Pillow "
-            f"says: {error}."
-        ) from error
 
 
 def _ids_of_colors(rgb, path, color_map) -> np.ndarray:

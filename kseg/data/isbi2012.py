@@ -16,9 +16,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from kseg.data.images import SUFFIXES, eight_bits, translate
+from kseg.data.images import SUFFIXES, translate
 from kseg.data.sources import FileSource, check_pair, pair_files
 from kseg.labels import Labels
+from kseg.raster import eight_bits
 
 LABELS = Labels(("membrane", "cell"), ((0, 0, 0), (255, 255, 255)))
 # Value in the files to class id: 255 is a class there, and not kseg's void.

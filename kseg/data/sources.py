@@ -8,8 +8,9 @@ from typing import Protocol
 import numpy as np
 import tqdm
 
-from kseg.data.images import SUFFIXES, check_ids, read_image, read_mask, translate
+from kseg.data.images import SUFFIXES, check_ids, read_mask, translate
 from kseg.labels import Color, Labels
+from kseg.raster import read_image
 
 
 class Source(Protocol):

@@ -20,10 +20,10 @@ from PIL import Image
 
 from kseg.data import synthetic_layout as layout
 from kseg.data import synthetic_setting as setting
-from kseg.data.images import write_image, write_mask
 from kseg.data.synthetic_canvas import SUPERSAMPLING, Canvas, noise, sample
 from kseg.files import write_json
 from kseg.labels import Labels
+from kseg.raster import write_image, write_mask
 
 LABELS = Labels(
     names=(

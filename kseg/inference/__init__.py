@@ -7,8 +7,10 @@ from kseg.inference.evaluate import evaluate, score_table
 from kseg.inference.evaluate_edges import evaluate_edges
 from kseg.inference.evaluate_membranes import evaluate_membranes
 from kseg.inference.monte_carlo import predict_monte_carlo
+from kseg.inference.one_pass import predict_logits
 from kseg.inference.pictures import overlay, side_by_side
-from kseg.inference.predict import predict, predict_logits, predict_probabilities
+from kseg.inference.predict import predict, predict_probabilities
+from kseg.inference.predict_file import predict_file
 from kseg.inference.proposals import (
     combine_scores,
     predict_proposals,
@@ -21,9 +23,10 @@ from kseg.inference.sliding_window import (
     slide_convolutional,
     windows_to_map,
 )
-from kseg.inference.tiling import predict_averaged, predict_tiled
+from kseg.inference.tiling import BLENDS
 
 __all__ = [
+    "BLENDS",
     "CRF_PARAMETERS",
     "clusters_to_classes",
     "color_clusters",
@@ -36,12 +39,11 @@ __all__ = [
     "network_stride",
     "overlay",
     "predict",
-    "predict_averaged",
+    "predict_file",
     "predict_logits",
     "predict_monte_carlo",
     "predict_probabilities",
     "predict_proposals",
-    "predict_tiled",
     "proposal_boxes",
     "proposal_scores",
     "score_table",

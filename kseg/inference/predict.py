@@ -1,151 +1,151 @@
-"""Prediction on images of any size."""
+"""Prediction on images of any size: tiles, scales, mirror images, dense CRF."""
+
+from collections.abc import Sequence
 
 import keras
 import numpy as np
-import scipy.special
-from PIL import Image
 
-from kseg.layers import ValidSize, class_logits
+from kseg.inference.crf_options import Crf, crf_arguments
+from kseg.inference.dense_crf import dense_crf
+from kseg.inference.one_pass import check_image, count_classes, ids_of, whole_ids
+from kseg.inference.tiling import OVERLAP, lay_tiles
+from kseg.inference.views import check_views, view_probabilities
 
 
-def predict(model, image: np.ndarray) -> np.ndarray:
+def predict(
+    model,
+    image: np.ndarray,
+    tile: tuple[int, int] | None = None,
+    overlap: int = OVERLAP,
+    blend: str = "none",
+    scales: Sequence[float] = (1.0,),
+    flip: bool = False,
+    turns: bool = False,
+    crf: Crf | None = None,
+) -> np.ndarray:
     """Returns the class of every pixel of an image, at the image's own size.
+
+    Each view of the image goes through the tiles; the class is that of the highest
+    mean probability over the views, after the CRF.
 
     Args:
         model: A network of kseg, or a `kseg.export.LiteRTModel`. A model of a fixed
-            size sees the image resized to it, and its class ids are brought back
-            to the image's size by nearest neighbours.
+            size sees the image resized to it, unless `tile` is that size, and its
+            class ids are brought back to the image's size by nearest neighbours. One
+            that returns class ids takes no option but tiles without blending.
         image: uint8 array `(height, width, 3)`, RGB.
+        tile: Height and width that the model sees at once, a size that it takes; its
+            own if that is fixed. `None` for the whole image.
+        overlap: Least number of pixels that neighbouring tiles share. Where half of
+            it, or of blends a quarter, in whole strides of 32 pixels, covers what a
+            result depends on, tiles give what the whole image gives. U-Nets of
+            `valid` convolutions need none.
+        blend: `"none"` keeps of each tile what lies deepest in it; `"linear"` and
+            `"gaussian"` weigh neighbours.
+        scales: Factors of the image's height and width. Images and probabilities
+            are resized bilinearly, antialiased where they shrink.
+        flip: Whether to average over the image and its mirror image, left to right.
+        turns: Whether to average over four quarter turns; with `flip`, over the 8
+            symmetries of the square.
+        crf: Name of `CRF_PARAMETERS`, or arguments of `dense_crf` by name; `None`
+            for none.
 
     Returns:
         uint8 array of class ids `(height, width)`; uint16 beyond 256 classes. Of a
         model with one logit per pixel it is 1 where the logit is above 0, else 0.
 
     Raises:
-        ValueError: If `image` is not such an array.
+        ValueError: If `image` is not such an array, an option is not as above, or
+            the model cannot serve it.
 
     Example:
     >>> import kseg, numpy as np
-    >>> model = kseg.build("unet", num_classes=2, filters=4)
-    >>> predict(model, np.zeros((33, 47, 3), "uint8")).shape
-    (33, 47)
+    >>> model = kseg.build("unet", num_classes=2, filters=2, depth=2)
+    >>> image = np.zeros((33, 147, 3), "uint8")
+    >>> predict(model, image, tile=(128, 128), overlap=64, scales=(0.5, 1)).shape
+    (33, 147)
     """
     check_image(image)
-    if isinstance(model, keras.Model):
-        logits = predict_logits(model, image)
-        ids = np.asarray(class_logits(logits)).argmax(axis=-1)
-        return ids.astype(np.uint8 if logits.shape[-1] <= 256 else np.uint16)
-    ids = model.predict_ids(_fit(image, model.input_size, model.output_size))
-    return _resize(ids, image.shape[:2])
+    options = (tile, overlap, blend, scales, flip, turns, crf)
+    check_options(model, *options)
+    if tile is None and crf is None and not flip and not turns and set(scales) == {1}:
+        return whole_ids(model, image)
+    return ids_of(_probabilities(model, image, *options))
 
 
-def predict_logits(model: keras.Model, image: np.ndarray) -> np.ndarray:
-    """Returns the logits of every pixel of an image, at the image's own size.
-
-    Args:
-        model: A network of kseg. One with `valid` convolutions sees the image with
-            its borders mirrored; one of a fixed size sees it resized.
-        image: uint8 array `(height, width, 3)`, RGB.
-
-    Returns:
-        float32 array `(height, width, num_classes)`.
-
-    Raises:
-        ValueError: If `image` is not such an array.
-    """
-    check_image(image)
-    height, width = image.shape[:2]
-    fixed = model.input_shape[1:3]
-    if None not in fixed:
-        seen = _fit(image, fixed, model.output_shape[1:3])
-        return _resize_channels(run_model(model, seen), (height, width))
-    valid = next((v for v in model.layers if isinstance(v, ValidSize)), None)
-    if valid is None:
-        return run_model(model, image)
-    pads = [
-        (valid.border, valid.padded(side) - side - valid.border)
-        for side in (height, width)
-    ]
-    padded = np.pad(image, (*pads, (0, 0)), mode="reflect")
-    return run_model(model, padded)[:height, :width]
-
-
-def predict_probabilities(model, image: np.ndarray) -> np.ndarray:
+def predict_probabilities(
+    model,
+    image: np.ndarray,
+    tile: tuple[int, int] | None = None,
+    overlap: int = OVERLAP,
+    blend: str = "none",
+    scales: Sequence[float] = (1.0,),
+    flip: bool = False,
+    turns: bool = False,
+    crf: Crf | None = None,
+) -> np.ndarray:
     """Returns the probability of every class at every pixel of an image.
 
     Args:
         model: As in `predict`; a LiteRT file must not return a class map.
         image: uint8 array `(height, width, 3)`, RGB.
+        tile: As in `predict`, as all that follow.
+        overlap: Pixels that tiles share.
+        blend: How tiles are joined.
+        scales: Factors of the image's size.
+        flip: Whether to average over mirror images.
+        turns: Whether to average over quarter turns.
+        crf: The dense CRF, if any.
 
     Returns:
         float32 array `(height, width, num_classes)`, summing to 1; two classes where
         the model gives one logit per pixel, as `kseg.networks.hed` does.
 
     Raises:
-        ValueError: If `image` is not such an array, or the model only returns
-            class ids.
+        ValueError: As of `predict`, or if the model only returns class ids.
     """
     check_image(image)
-    if isinstance(model, keras.Model):
-        return probabilities_of(predict_logits(model, image))
-    if model.output == "class_map":
+    if returns_ids(model):
         raise ValueError(
             "Probabilities need a model that returns them or logits. Received: a "
             "LiteRT file that returns a class map."
         )
-    scores = _resize_channels(
-        model.predict(_fit(image, model.input_size, model.output_size)),
-        image.shape[:2],
-    )
-    return probabilities_of(scores) if model.output == "logits" else scores
+    options = (tile, overlap, blend, scales, flip, turns, crf)
+    check_options(model, *options)
+    return _probabilities(model, image, *options)
 
 
-def probabilities_of(logits: np.ndarray) -> np.ndarray:
-    """Returns logits `(..., num_classes)` as probabilities."""
-    return scipy.special.softmax(np.asarray(class_logits(logits)), axis=-1)
-
-
-def run_model(model: keras.Model, image: np.ndarray) -> np.ndarray:
-    """Returns the logits that a network gives for one image of a size it takes."""
-    batch = image[np.newaxis].astype("float32")
-    return np.asarray(model.predict_on_batch(batch), "float32")[0]
-
-
-def _fit(image: np.ndarray, taken, given) -> np.ndarray:
-    """Resizes to what a fixed model gives, and mirrors borders to what it takes."""
-    image = _resize(image, given)
-    extra = [a - b for a, b in zip(taken, given, strict=True)]
-    pads = [(n // 2, n - n // 2) for n in extra]
-    return np.pad(image, (*pads, (0, 0)), mode="reflect")
-
-
-def _resize(array: np.ndarray, size) -> np.ndarray:
-    """Resizes bilinearly, or by nearest neighbours where it holds class ids."""
-    if array.shape[:2] == tuple(size):
-        return array
-    ids = array.ndim == 2 and array.dtype.kind == "u"
-    method = Image.Resampling.NEAREST if ids else Image.Resampling.BILINEAR
-    return np.asarray(Image.fromarray(array).resize((size[1], size[0]), method))
-
-
-def _resize_channels(array: np.ndarray, size) -> np.ndarray:
-    """Resizes `(height, width, channels)` in floating point, bilinearly."""
-    channels = [_resize(channel, size) for channel in np.moveaxis(array, -1, 0)]
-    return np.stack(channels, axis=-1)
-
-
-def check_image(image) -> None:
-    """Raises if something is not a uint8 array `(height, width, 3)`."""
-    if (
-        not isinstance(image, np.ndarray)
-        or image.dtype != np.uint8
-        or image.ndim != 3
-        or image.shape[-1] != 3
-        or 0 in image.shape
-    ):
-        received = getattr(image, "shape", type(image).__name__)
+def check_options(model, tile, overlap, blend, scales, flip, turns, crf) -> None:
+    """Raises if the options of `predict` are wrong or too much for a model."""
+    check_views(model, tile, scales)
+    if tile is not None:
+        lay_tiles(model, tuple(tile), tile, overlap, blend)
+    elif blend != "none":
         raise ValueError(
-            "`image` must be a uint8 array (height, width, 3), RGB in 0 to 255. "
-            f"Received: {getattr(image, 'dtype', '')} {received}. "
-            "`kseg.data.read_image(path)` reads one."
+            f"Only tiles are blended. Received: blend={blend!r} without `tile`."
         )
+    if crf is not None:
+        crf_arguments(crf, count_classes(model))
+    if returns_ids(model) and (
+        blend != "none" or set(scales) != {1} or flip or turns or crf is not None
+    ):
+        raise ValueError(
+            "Blended tiles, scales other than 1, flips, turns and the CRF need "
+            "probabilities. Received: a LiteRT file that returns a class map. Export "
+            "it with output='probabilities'."
+        )
+
+
+def returns_ids(model) -> bool:
+    """Says whether a model returns class ids and nothing more."""
+    return not isinstance(model, keras.Model) and model.output == "class_map"
+
+
+def _probabilities(model, image: np.ndarray, *options) -> np.ndarray:
+    """Returns the probabilities of a whole image, of options that were checked."""
+    *views, crf = options
+    height, width = image.shape[:2]
+    scores = view_probabilities(model, image, slice(0, height), slice(0, width), *views)
+    if crf is None:
+        return scores
+    return dense_crf(image, scores, **crf_arguments(crf, scores.shape[-1]))

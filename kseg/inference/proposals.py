@@ -14,7 +14,7 @@ import keras
 import numpy as np
 from scipy import ndimage
 
-from kseg.inference.predict import check_image, predict_logits, probabilities_of
+from kseg.inference.one_pass import check_image, predict_logits, probabilities_of
 from kseg.layers import Box, enlarge_box
 from kseg.optional import import_optional
 

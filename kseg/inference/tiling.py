@@ -1,164 +1,190 @@
-"""Large images by tiles, and averages over an image's symmetries.
+"""Large images by tiles, which overlap and are joined or blended.
 
 Ronneberger et al., "U-Net": the overlap-tile strategy of figure 2, where a tile's
-borders are context alone and beyond the image it is mirrored, and the average over
-rotated versions of the image of table 1. https://arxiv.org/abs/1505.04597
+borders are context alone and beyond the image it is mirrored.
+https://arxiv.org/abs/1505.04597
+Gaussian weights: Isensee et al., "nnU-Net", Nature Methods 2021, whose code has a
+standard deviation of an eighth of the tile. https://arxiv.org/abs/1904.08128
+
 Departures: tiles lie a multiple of the network's stride apart, not side by side, so
 that its poolings fall on the pixels that they fall on in the whole image; tiles of
 networks that pad by themselves lie inside the image, whose border they then see as
-they see it in the whole image; and where the paper averages over 7 rotations that it
-does not name, here they are the 8 symmetries of the square, which need no
-interpolation.
+they see it in the whole image. Weights are 0 in the outer quarter of what two tiles
+share, where results may depend on a tile's border, and sum to 1 everywhere.
 """
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Sequence
+from typing import NamedTuple
 
-import keras
 import numpy as np
 import tqdm
 
-from kseg.inference.predict import (
-    check_image,
-    predict_probabilities,
-    probabilities_of,
-    run_model,
+from kseg.inference.one_pass import (
+    batch_probabilities,
+    count_classes,
+    fixed_size,
+    output_size,
+    valid_size,
 )
-from kseg.layers import ValidSize
+from kseg.registry import unknown
+
+BLENDS = ("none", "linear", "gaussian")
+# Half of it lies at each side of a seam: 96 is what a result of the U-Net of five
+# levels depends on.
+OVERLAP = 192
 
 # The coarsest stride of a backbone: tiles so far apart have the same grid.
 _STRIDE = 32
+# Tiles run together until they have so many pixels: small ones leave a device idle.
+_BATCH_PIXELS = 1 << 17
 
 
-def predict_tiled(
-    model: keras.Model,
-    image: np.ndarray,
-    tile: tuple[int, int] | None = None,
-    margin: int = 96,
-) -> np.ndarray:
-    """Returns the probability of every class, computed tile by tile.
+class Span(NamedTuple):
+    """Where a tile lies along one axis.
 
-    It is what the network gives for the whole image: always of `valid` convolutions,
-    and of `same` ones where `margin` covers what a pixel's result depends on at each
-    side, as 96 does for the U-Net of five levels. Networks that pool over the whole
-    image see the tile instead.
+    Attributes:
+        seen: First pixel that the model sees, from the image's first; it may lie
+            before the image.
+        given: First pixel that the model returns.
+        kept: The pixels of the image that the tile counts for.
+        weights: float32, how much for each of them.
+    """
+
+    seen: int
+    given: int
+    kept: slice
+    weights: np.ndarray
+
+
+class Tiles(NamedTuple):
+    """The tiles of an image: all pairs of a span down and a span across.
+
+    Attributes:
+        size: Height and width that the model sees of a tile.
+        down: The spans of the rows of tiles.
+        across: The spans of the columns of tiles.
+    """
+
+    size: tuple[int, int]
+    down: list[Span]
+    across: list[Span]
+
+
+def lay_tiles(
+    model,
+    size: tuple[int, int],
+    tile: tuple[int, int],
+    overlap: int = OVERLAP,
+    blend: str = "none",
+) -> Tiles:
+    """Lays tiles over an image.
+
+    Joined without blending, or blended, tiles give what the network gives for the
+    whole image: always of `valid` convolutions, whose tiles need no overlap, and of
+    `same` ones where half of `overlap`, or of blends a quarter, in whole strides of 32
+    pixels, covers what a result depends on at each side. Networks that pool over the
+    whole image see the tile instead.
 
     Args:
-        model: A network of kseg, of any or of a fixed size.
-        image: uint8 array `(height, width, 3)`, RGB, of any size.
-        tile: Height and width that the network sees at once, a size that it takes;
-            `None` for the network's fixed size. Networks of `same` convolutions that
-            take any size see up to 31 pixels less, or all of a smaller image.
-        margin: Pixels that are seen and then thrown away at the sides of a tile that
-            are not the image's, rounded up to a multiple of 32. Networks of `valid`
-            convolutions return less by themselves.
+        model: A network of kseg, or a `kseg.export.LiteRTModel`.
+        size: Height and width of the image.
+        tile: Height and width that the model sees at once, a size that it takes; its
+            own if that is fixed. Networks of `same` convolutions that take any size
+            see up to 31 pixels less, or all of a smaller image.
+        overlap: Least number of pixels that neighbours share of what they return.
+        blend: `"none"`: of two tiles that share a pixel the one counts in whose
+            result it lies deeper. `"linear"` and `"gaussian"` weigh them by distance
+            from a tile's border or middle.
 
     Returns:
-        float32 array `(height, width, num_classes)`, summing to 1; two classes where
-        the model gives one logit per pixel.
+        The tiles.
 
     Raises:
-        ValueError: If `image` is not such an array, there is no size of a tile, the
-            network does not take it, or the margin leaves too little of it.
+        ValueError: If `blend` is unknown, the model does not take the tile, or the
+            overlap leaves too little of it.
 
     Example:
     >>> import kseg
     >>> model = kseg.build("unet", num_classes=2, filters=2, depth=2)
-    >>> predict_tiled(model, np.zeros((50, 150, 3), "uint8"), (128, 128), 32).shape
-    (50, 150, 2)
+    >>> tiles = lay_tiles(model, (50, 150), (128, 128), overlap=64)
+    >>> tiles.size, [span.kept for span in tiles.across]
+    ((50, 118), [slice(0, 75, None), slice(75, 150, None)])
     """
-    check_image(image)
-    size = _tile_size(model, tile)
-    inner = model.compute_output_shape((None, *size, 3))[1:3]
-    valid = tuple(inner) != size
-    if valid:
-        stride = next((v.step for v in model.layers if isinstance(v, ValidSize)), 1)
-        beyond, least, between = 0, stride, tuple(inner)
-    else:
-        stride, beyond = _STRIDE, -(-margin // _STRIDE) * _STRIDE
-        # What `_in_phase` may cut off must not be missing.
-        least = 2 * stride - 1 if None in model.input_shape[1:3] else stride
-        between = (size[0] - 2 * beyond, size[1] - 2 * beyond)
-    if min(between) < least or margin < 0:
+    if blend not in BLENDS:
+        raise ValueError(unknown("blend", blend, list(BLENDS)))
+    fixed = _check_fixed(model, tile)
+    given = output_size(model, tile)
+    stride, least, shared = _STRIDE, _STRIDE, overlap
+    if given != tuple(tile):
+        valid, shared = valid_size(model), 0
+        stride = least = valid.step if valid else _STRIDE
+    elif None in fixed:
+        least = 2 * stride - 1  # what `_in_phase` may cut off must not be missing
+    if overlap < 0 or min(given) - shared < least:
         raise ValueError(
-            f"A tile must have {least} pixels or more between its margins, which must "
-            f"not be negative. Received: tile={size}, margin={margin}, of which "
-            f"{between} are kept."
+            f"A tile must return {least} pixels or more beside `overlap`, which must "
+            f"not be negative. Received: tile={tuple(tile)}, which returns {given}, "
+            f"and overlap={overlap}. Use larger tiles or a smaller overlap."
         )
-
-    pads, sides, spans = [], [], []
-    for axis, have in enumerate(image.shape[:2]):
-        side, given = size[axis], inner[axis]
-        if not valid and model.input_shape[1 + axis] is None:
-            side = given = _in_phase(side, have)
-        spans.append(list(_spans(have, given, beyond, stride)))
-        before = (side - given) // 2
-        pads.append((before, spans[-1][-1][0] + side - before - have))
+    sides, axes = [], []
+    for axis, have in enumerate(size):
+        side, inner = tile[axis], given[axis]
+        if side == inner and fixed[axis] is None:
+            side = inner = _in_phase(side, have)
         sides.append(side)
-    padded = np.pad(image, (*pads, (0, 0)), mode="reflect")
+        axes.append(_spans(have, side, inner, shared, stride, blend))
+    return Tiles((sides[0], sides[1]), *axes)
 
-    num_classes = max(model.output_shape[-1], 2)  # one logit is two probabilities
-    canvas = np.empty((*image.shape[:2], num_classes), "float32")
-    places = list(itertools.product(*spans))
-    for (top, rows), (left, columns) in tqdm.tqdm(
-        places, desc="tiles", unit="tile", leave=False
-    ):
-        seen = padded[top : top + sides[0], left : left + sides[1]]
-        logits = run_model(model, seen)[
-            rows.start - top : rows.stop - top,
-            columns.start - left : columns.stop - left,
-        ]
-        canvas[rows, columns] = probabilities_of(logits)
+
+def tile_probabilities(
+    model, image, tiles: Tiles, rows: slice, columns: slice
+) -> np.ndarray:
+    """Returns the probabilities in a window of an image, computed tile by tile.
+
+    Args:
+        model: As in `lay_tiles`.
+        image: The image, of which windows are taken by two slices: a NumPy array, or
+            what `kseg.raster.open_windows` gives.
+        tiles: What `lay_tiles` returned for the image's size.
+        rows: The window's rows within the image.
+        columns: Its columns.
+
+    Returns:
+        float32 array `(rows, columns, num_classes)`.
+    """
+    height, width = rows.stop - rows.start, columns.stop - columns.start
+    canvas = np.zeros((height, width, count_classes(model)), "float32")
+    places = list(
+        itertools.product(_touching(tiles.down, rows), _touching(tiles.across, columns))
+    )
+    together = max(1, _BATCH_PIXELS // (tiles.size[0] * tiles.size[1]))
+    with tqdm.tqdm(total=len(places), desc="tiles", unit="tile", leave=False) as bar:
+        for first in range(0, len(places), together):
+            batch = places[first : first + together]
+            seen = [
+                _seen(image, down.seen, across.seen, tiles.size)
+                for down, across in batch
+            ]
+            results = batch_probabilities(model, np.stack(seen))
+            for (down, across), result in zip(batch, results, strict=True):
+                there, here, down_weights = _part(down, rows)
+                right, left, across_weights = _part(across, columns)
+                weights = down_weights[:, np.newaxis] * across_weights
+                canvas[there, right] += result[here, left] * weights[..., np.newaxis]
+            bar.update(len(batch))
     return canvas
 
 
-def predict_averaged(
-    model,
-    image: np.ndarray,
-    predict: Callable[..., np.ndarray] = predict_probabilities,
-) -> np.ndarray:
-    """Returns the mean of the probabilities over turned and mirrored images.
-
-    The image is turned by 0, 90, 180 and 270 degrees, each as it is and mirrored;
-    every prediction is turned back. A model of a fixed size that is not square sees
-    the turned images resized.
-
-    Args:
-        model: As `predict` takes it.
-        image: uint8 array `(height, width, 3)`, RGB.
-        predict: Function of a model and an image that returns probabilities, such as
-            `functools.partial(predict_tiled, tile=(572, 572))`.
-
-    Returns:
-        float32 array `(height, width, num_classes)`, summing to 1.
-
-    Raises:
-        ValueError: As `predict` does.
-    """
-    check_image(image)
-    total = 0.0
-    for turns, mirrored in itertools.product(range(4), (False, True)):
-        view = np.rot90(np.fliplr(image) if mirrored else image, turns)
-        scores = np.rot90(predict(model, np.ascontiguousarray(view)), -turns)
-        total = total + (np.fliplr(scores) if mirrored else scores)
-    return (total / 8).astype("float32")
-
-
-def _tile_size(model: keras.Model, tile: tuple[int, int] | None) -> tuple[int, int]:
-    """Returns the size of the tiles: the model's own, or else the one asked for."""
-    fixed = model.input_shape[1:3]
-    if None in fixed and tile is None:
+def _check_fixed(model, tile: tuple[int, int]) -> tuple[int | None, int | None]:
+    """Returns the sides that are fixed; raises if the tile has others."""
+    fixed = fixed_size(model)
+    if any(own not in (None, side) for own, side in zip(fixed, tile, strict=True)):
         raise ValueError(
-            "`tile` must be the height and width of a tile, unless the network has a "
-            f"fixed size. Received: None, and a network of {fixed}."
+            "`tile` must be the size of a model of a fixed size. Received: "
+            f"{tuple(tile)}, and a model of {fixed}."
         )
-    if None not in fixed and tile is not None and tuple(tile) != tuple(fixed):
-        raise ValueError(
-            "`tile` must be the size of a network of a fixed size, or None. Received: "
-            f"{tuple(tile)}, and a network of {fixed}."
-        )
-    height, width = tile or fixed
-    return int(height), int(width)
+    return fixed
 
 
 def _in_phase(side: int, have: int) -> int:
@@ -171,19 +197,96 @@ def _in_phase(side: int, have: int) -> int:
 
 
 def _spans(
-    have: int, given: int, margin: int, stride: int
-) -> Iterator[tuple[int, slice]]:
-    """Yields where tiles start in the image, and the pixels that each is kept of.
+    have: int, side: int, given: int, overlap: int, stride: int, blend: str
+) -> list[Span]:
+    """Lays tiles along one axis.
 
     Args:
         have: Height or width of the image.
-        given: Height or width of what the network returns of a tile.
-        margin: Pixels of it that are thrown away within the image.
+        side: Height or width that the model sees.
+        given: Height or width that it returns.
+        overlap: Pixels of it that neighbours share, or more.
         stride: What the starts are multiples of.
+        blend: As in `lay_tiles`.
     """
-    step = max(given - 2 * margin, stride) // stride * stride
+    step = max((given - overlap) // stride * stride, stride)
     last = -(-max(have - given, 0) // stride) * stride
-    for start in (*range(0, last, step), last):
-        first = start + margin if start > 0 else 0
-        stop = start + given - margin if start < last else have
-        yield start, slice(first, stop)
+    starts = [*range(0, last, step), last]
+    pairs = list(itertools.pairwise(starts))
+    # Borders of what is kept lie where cells of the deepest map begin: from there a
+    # result reaches no farther to either side than from the middle of a cell.
+    parts = 2 if blend == "none" else 4
+    cuts = [(a + given - b) // parts for a, b in pairs]
+    begins = [b + _aligned(n, n, stride) for (_, b), n in zip(pairs, cuts, strict=True)]
+    ends = begins
+    if blend != "none":
+        ends = [
+            _aligned(a + given - n, n, stride)
+            for (a, _), n in zip(pairs, cuts, strict=True)
+        ]
+    kept = [slice(*k) for k in zip([0, *begins], [*ends, have], strict=True)]
+    weights = [
+        _weights(start, k, given, have, blend)
+        for start, k in zip(starts, kept, strict=True)
+    ]
+    total = np.zeros(have)
+    for k, weight in zip(kept, weights, strict=True):
+        total[k] += weight
+    before = (side - given) // 2
+    return [
+        Span(start - before, start, k, (weight / total[k]).astype("float32"))
+        for start, k, weight in zip(starts, kept, weights, strict=True)
+    ]
+
+
+def _aligned(place: int, cut: int, stride: int) -> int:
+    """Returns a place, moved down to a multiple of the stride where a cut has one."""
+    return place // stride * stride if cut >= stride else place
+
+
+def _weights(start: int, kept: slice, given: int, have: int, blend: str) -> np.ndarray:
+    """Returns how much a tile counts beside others, float64, above 0."""
+    pixels = np.arange(kept.start, kept.stop) + 0.5
+    if blend == "none":
+        return np.ones(len(pixels))
+    if blend == "gaussian":
+        return np.exp(-((((pixels - start) / given - 0.5) * 8) ** 2) / 2)
+    # No weight falls towards a border of the image, where there is no other tile.
+    begin = kept.start if start > 0 else -given
+    end = kept.stop if kept.stop < have else have + given
+    return np.minimum(pixels - begin, end - pixels)
+
+
+def _touching(spans: Sequence[Span], window: slice) -> list[Span]:
+    return [
+        span
+        for span in spans
+        if span.kept.start < window.stop and span.kept.stop > window.start
+    ]
+
+
+def _part(span: Span, window: slice) -> tuple[slice, slice, np.ndarray]:
+    """Returns where a tile counts: in a window, in its result; and its weights."""
+    first = max(span.kept.start, window.start)
+    stop = min(span.kept.stop, window.stop)
+    return (
+        slice(first - window.start, stop - window.start),
+        slice(first - span.given, stop - span.given),
+        span.weights[first - span.kept.start : stop - span.kept.start],
+    )
+
+
+def _seen(image, top: int, left: int, size: tuple[int, int]) -> np.ndarray:
+    """Returns a tile of an image, whose borders are mirrored as often as it takes."""
+    rows = _mirrored(top, size[0], image.shape[0])
+    columns = _mirrored(left, size[1], image.shape[1])
+    first, start = rows.min(), columns.min()
+    part = image[first : rows.max() + 1, start : columns.max() + 1]
+    return part[rows - first][:, columns - start]
+
+
+def _mirrored(start: int, side: int, have: int) -> np.ndarray:
+    """Returns which pixels of an image of `have` lie at `side` places from `start`."""
+    period = max(2 * (have - 1), 1)
+    place = np.arange(start, start + side) % period
+    return np.minimum(place, period - place) if have > 1 else place * 0

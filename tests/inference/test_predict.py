@@ -1,12 +1,20 @@
 """Predictions at the image's own size, whatever the model's."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
 from keras import layers
 
 import kseg
-from kseg.inference import predict, predict_logits, predict_probabilities
+from kseg.inference import (
+    CRF_PARAMETERS,
+    dense_crf,
+    predict,
+    predict_logits,
+    predict_probabilities,
+)
 
 
 @pytest.fixture(scope="module")
@@ -28,17 +36,6 @@ def test_probabilities_sum_to_one_and_agree_with_the_ids(network):
     probabilities = predict_probabilities(network, image)
     np.testing.assert_allclose(probabilities.sum(-1), 1, rtol=1e-5)
     np.testing.assert_array_equal(probabilities.argmax(-1), predict(network, image))
-
-
-def test_a_valid_network_sees_mirrored_borders():
-    network = kseg.build("unet", num_classes=2, filters=2, depth=2, padding="valid")
-    image = np.random.default_rng(2).integers(0, 256, (31, 44, 3), np.uint8)
-    logits = predict_logits(network, image)
-    assert logits.shape == (31, 44, 2)
-    # 8 pixels are lost at every side; the sizes that fit are 20 + 2 m.
-    padded = np.pad(image, ((8, 9), (8, 8), (0, 0)), mode="reflect")
-    whole = network(padded[np.newaxis].astype("float32"), training=False)
-    np.testing.assert_allclose(logits, np.asarray(whole)[0, :31], rtol=1e-4, atol=1e-5)
 
 
 def test_a_model_of_a_fixed_size_sees_the_image_resized():
@@ -92,3 +89,125 @@ def test_one_logit_is_that_of_class_1_against_0():
 def test_anything_but_an_image_is_refused(network, image):
     with pytest.raises(ValueError, match=r"uint8 array \(height, width, 3\)"):
         predict(network, image)
+
+
+# Options
+
+
+def noise(height, width):
+    return np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def test_the_crf_comes_after_the_mean_and_before_the_ids(network):
+    image = noise(30, 41)
+    options = dict(scales=(1, 1.5), flip=True)
+    crf = dict(s_alpha=9, s_beta=40, w1=5)
+    expected = dense_crf(image, predict_probabilities(network, image, **options), **crf)
+    actual = predict_probabilities(network, image, crf=crf, **options)
+    np.testing.assert_allclose(actual, expected, atol=1e-6)
+    ids = predict(network, image, crf=crf, **options)
+    np.testing.assert_array_equal(ids, expected.argmax(-1))
+    assert (ids != predict(network, image, **options)).any()
+    named = predict_probabilities(network, image, crf="kraehenbuehl")
+    given = predict_probabilities(network, image, crf=CRF_PARAMETERS["kraehenbuehl"])
+    np.testing.assert_array_equal(named, given)
+
+
+def test_all_options_together_are_a_prediction(network):
+    ids = predict(
+        network,
+        noise(150, 90),
+        tile=(128, 128),
+        overlap=64,
+        blend="linear",
+        scales=(0.5, 1, 1.5),
+        flip=True,
+        turns=True,
+        crf="deeplab",
+    )
+    assert ids.shape == (150, 90) and ids.dtype == np.uint8
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (dict(scales=()), r"`scales`.*Received: \[\]"),
+        (dict(scales=(1, 0)), r"`scales`.*Received: \[1, 0\]"),
+        (dict(scales=(float("nan"),)), "`scales`"),
+        (dict(blend="linear"), "Only tiles are blended.*'linear'"),
+        (dict(tile=(90, 90), overlap=64), "63 pixels"),
+        (dict(crf="deeplabv9"), "must be one of.*'deeplabv2'"),
+        (dict(crf={"w3": 1}), "'w3'"),
+    ],
+)
+def test_options_are_checked_before_the_model_runs(options, words, monkeypatch):
+    model = kseg.build("unet", num_classes=2, filters=2, depth=2)
+    monkeypatch.setattr(type(model), "predict_on_batch", None)
+    for function in (predict, predict_probabilities):
+        with pytest.raises(ValueError, match=words):
+            function(model, noise(9, 9), **options)
+
+
+def test_a_fixed_model_has_scales_only_with_tiles():
+    options = dict(num_classes=2, filters=2, depth=2)
+    fixed = kseg.build("unet", input_shape=(96, 96, 3), **options)
+    with pytest.raises(ValueError, match=r"one scale.*tile=\(96, 96\)"):
+        predict(fixed, noise(50, 50), scales=(0.5, 1))
+    ids = predict(fixed, noise(50, 50), (96, 96), 32, scales=(0.5, 1))
+    assert ids.shape == (50, 50)
+
+
+@pytest.fixture(scope="module")
+def litert(tmp_path_factory):
+    """A function that exports a network for 96x96 and loads it, with the network."""
+    pytest.importorskip("ai_edge_litert")
+    from kseg.export import LiteRTModel, export_litert
+
+    network = kseg.build("unet", num_classes=3, filters=3, depth=2)
+
+    @functools.cache
+    def load(output):
+        path = tmp_path_factory.mktemp("litert") / "net.tflite"
+        export_litert(network, path, (96, 96), output=output)
+        return LiteRTModel(path)
+
+    return network, load
+
+
+@pytest.mark.parametrize("output", ["logits", "probabilities"])
+def test_a_litert_file_takes_all_options(litert, output):
+    network, load = litert
+    fixed = kseg.build(
+        "unet", num_classes=3, filters=3, depth=2, input_shape=(96, 96, 3)
+    )
+    fixed.set_weights(network.get_weights())
+    options = dict(
+        tile=(96, 96), overlap=34, blend="linear", scales=(0.8, 1), flip=True
+    )
+    image = noise(130, 100)
+    np.testing.assert_allclose(
+        predict_probabilities(load(output), image, **options),
+        predict_probabilities(fixed, image, **options),
+        atol=1e-3,
+    )
+
+
+def test_a_class_map_takes_tiles_and_refuses_the_rest(litert):
+    network, load = litert
+    model, image = load("class_map"), noise(160, 192)
+    tiled = predict(model, image, (96, 96), 64)
+    assert tiled.dtype == np.uint8
+    assert (tiled == predict(network, image)).mean() > 0.999
+    # Without options it sees the image resized, and its ids are enlarged.
+    assert (predict(model, image) != tiled).mean() > 0.01
+    for options in (
+        dict(flip=True),
+        dict(turns=True),
+        dict(crf="deeplab"),
+        dict(tile=(96, 96), overlap=64, blend="linear"),
+        dict(tile=(96, 96), overlap=64, scales=(0.5,)),
+    ):
+        with pytest.raises(ValueError, match="need.*probabilities.*class map"):
+            predict(model, image, **options)
+    with pytest.raises(ValueError, match="class map"):
+        predict_probabilities(model, image, (96, 96), 64)

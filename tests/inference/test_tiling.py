@@ -1,6 +1,6 @@
-"""Tiles give what the whole image gives, and averages do not know up from down."""
+"""Tiles, joined or blended, give what the whole image gives."""
 
-import functools
+import itertools
 import tracemalloc
 
 import keras
@@ -8,11 +8,8 @@ import numpy as np
 import pytest
 
 import kseg
-from kseg.inference import (
-    predict_averaged,
-    predict_probabilities,
-    predict_tiled,
-)
+from kseg.inference import predict, predict_probabilities
+from kseg.inference.tiling import BLENDS, OVERLAP, lay_tiles
 from kseg.layers import CropLike, ValidSize
 
 
@@ -40,7 +37,7 @@ def test_a_valid_network_gives_what_it_gives_for_the_whole_image(valid, size):
     assert whole.std(axis=(0, 1)).max() > 0.003 or size == (1, 1)
     # With four levels these return 20 and 28 pixels, and the step is 8.
     for tile in (tile_of(valid, 2, 3), tile_of(valid, 9, 2)):
-        tiled = predict_tiled(valid, image, tile)
+        tiled = predict_probabilities(valid, image, tile)
         assert tiled.dtype == np.float32 and tiled.shape == (*size, 3)
         np.testing.assert_allclose(tiled, whole, atol=1e-5)
 
@@ -56,7 +53,8 @@ def test_the_image_is_mirrored_more_than_once_if_need_be(valid):
     padded = np.pad(image, (*pads, (0, 0)), mode="reflect")
     logits = np.asarray(valid(padded[None].astype("float32"), training=False))
     expected = keras.ops.softmax(logits[0, :6, :3])
-    np.testing.assert_allclose(predict_tiled(valid, image, tile), expected, atol=1e-5)
+    tiled = predict_probabilities(valid, image, tile)
+    np.testing.assert_allclose(tiled, expected, atol=1e-5)
 
 
 def test_a_network_of_a_fixed_size_sees_the_image_at_its_own_scale(valid):
@@ -72,28 +70,31 @@ def test_a_network_of_a_fixed_size_sees_the_image_at_its_own_scale(valid):
     fixed.set_weights(valid.get_weights())
     image = noise(70, 41)
     np.testing.assert_allclose(
-        predict_tiled(fixed, image), predict_probabilities(valid, image), atol=1e-5
+        predict_probabilities(fixed, image, (108, 124)),
+        predict_probabilities(valid, image),
+        atol=1e-5,
     )
-    with pytest.raises(
-        ValueError, match=r"\(116, 116\), and a network of \(108, 124\)"
-    ):
-        predict_tiled(fixed, image, (116, 116))
+    with pytest.raises(ValueError, match=r"\(116, 116\), and a model of \(108, 124\)"):
+        predict(fixed, image, (116, 116))
 
 
-@pytest.mark.parametrize("size", [(150, 203), (160, 97), (40, 231), (33, 20)])
-@pytest.mark.parametrize("margin", [32, 17])
-def test_a_same_network_gives_what_it_gives_for_the_whole_image(size, margin):
+@pytest.mark.parametrize("size", [(230, 283), (33, 20)])
+@pytest.mark.parametrize(
+    ("blend", "overlap"),
+    [("none", 64), ("none", 48), ("linear", 128), ("linear", 100), ("gaussian", 128)],
+)
+def test_a_same_network_gives_what_it_gives_for_the_whole_image(size, blend, overlap):
     network = kseg.build("unet", num_classes=3, filters=3, depth=3)
     image = noise(*size)
     whole = predict_probabilities(network, image)
     assert whole.std(axis=(0, 1)).max() > 0.003
-    for tile in ((127, 127), (130, 150)):
-        tiled = predict_tiled(network, image, tile, margin)
+    for tile in ((195, 195), (198, 214)):
+        tiled = predict_probabilities(network, image, tile, overlap, blend)
         assert tiled.dtype == np.float32 and tiled.shape == whole.shape
         np.testing.assert_allclose(tiled, whole, atol=1e-5)
 
 
-def test_the_default_margin_is_enough_for_the_default_depth():
+def test_the_default_overlap_is_enough_for_the_default_depth():
     network = kseg.build("unet", num_classes=2, filters=2)
     # The normalised maps of a fresh network hardly depend on what lies far away.
     rng = np.random.default_rng(0)
@@ -107,9 +108,9 @@ def test_the_default_margin_is_enough_for_the_default_depth():
     )
     image = noise(20, 330)
     whole = predict_probabilities(network, image)
-    tiled = predict_tiled(network, image, (256, 256))
+    tiled = predict_probabilities(network, image, (256, 256))
     np.testing.assert_allclose(tiled, whole, atol=1e-5)
-    less = predict_tiled(network, image, (256, 256), margin=32)
+    less = predict_probabilities(network, image, (256, 256), overlap=64)
     assert np.abs(less - whole).max() > 1e-4
 
 
@@ -124,7 +125,7 @@ def test_strided_convolutions_fall_on_the_pixels_of_the_whole_image(size):
     picture = noise(*size)
     whole = predict_probabilities(model, picture)
     assert whole.std(axis=(0, 1)).max() > 0.003
-    tiled = predict_tiled(model, picture, (128, 140), 32)
+    tiled = predict_probabilities(model, picture, (128, 140), 64)
     np.testing.assert_allclose(tiled, whole, atol=1e-5)
 
 
@@ -136,12 +137,13 @@ def test_a_same_network_of_a_fixed_size_sees_the_image_at_its_own_scale():
     fixed.set_weights(network.get_weights())
     image = noise(160, 192)
     whole = predict_probabilities(network, image)
-    np.testing.assert_allclose(predict_tiled(fixed, image, None, 32), whole, atol=1e-5)
+    tiled = predict_probabilities(fixed, image, (96, 128), 64)
+    np.testing.assert_allclose(tiled, whole, atol=1e-5)
     # What lacks at the end of another is mirrored.
     image = noise(70, 150)
     mirrored = np.pad(image, ((0, 26), (0, 10), (0, 0)), mode="reflect")
     np.testing.assert_allclose(
-        predict_tiled(fixed, image, None, 32),
+        predict_probabilities(fixed, image, (96, 128), 64),
         predict_probabilities(network, mirrored)[:70, :150],
         atol=1e-5,
     )
@@ -152,8 +154,8 @@ def test_what_is_kept_of_a_tile_are_its_middle_s_pixels():
     model = keras.Model(image, keras.layers.Rescaling(1 / 25.5)(image))
     picture = noise(185, 40)
     expected = keras.ops.softmax(picture / 25.5)
-    for margin in (0, 5, 32):
-        tiled = predict_tiled(model, picture, (128, 134), margin)
+    for overlap, blend in itertools.product((0, 10, 64), BLENDS):
+        tiled = predict_probabilities(model, picture, (128, 134), overlap, blend)
         np.testing.assert_allclose(tiled, expected, atol=1e-5)
 
 
@@ -163,109 +165,105 @@ def test_one_logit_is_two_probabilities():
     model = keras.Model(image, logits)
     picture = noise(20, 30)
     np.testing.assert_allclose(
-        predict_tiled(model, picture, (64, 64), 0),
+        predict_probabilities(model, picture, (64, 64), 0),
         predict_probabilities(model, picture),
         atol=1e-6,
     )
 
 
 def test_tiles_that_do_not_fit_are_refused(valid):
-    with pytest.raises(ValueError, match="`tile` must be the height and width"):
-        predict_tiled(valid, noise(9, 9))
     with pytest.raises(ValueError, match="takes heights and widths of"):
-        predict_tiled(valid, noise(9, 9), (111, 108))
+        predict(valid, noise(9, 9), (111, 108))
 
 
 def test_tiles_that_leave_too_little_are_refused():
     same = kseg.build("unet", num_classes=2, filters=2, depth=2)
-    for tile, margin in (((126, 140), 32), ((126, 140), 1), ((128, 128), -1)):
-        with pytest.raises(ValueError, match=r"63 pixels or more.*Received: tile=\(12"):
-            predict_tiled(same, noise(9, 9), tile, margin)
+    for tile, overlap in (((126, 140), 64), ((64, 140), 2), ((128, 128), -1)):
+        with pytest.raises(ValueError, match=r"63 pixels or more.*Received: tile=\("):
+            predict(same, noise(9, 9), tile, overlap)
     fixed = kseg.build(
         "unet", num_classes=2, filters=2, depth=2, input_shape=(95, 128, 3)
     )
-    with pytest.raises(ValueError, match=r"32 pixels.*margin=17, of which \(31, 64\)"):
-        predict_tiled(fixed, noise(9, 9), None, 17)
+    with pytest.raises(ValueError, match=r"32 pixels.*\(95, 128\), and overlap=64"):
+        predict(fixed, noise(9, 9), (95, 128), 64)
     deep = kseg.build("unet", num_classes=2, filters=1, padding="valid")
-    with pytest.raises(ValueError, match=r"16 pixels or more.*of which \(4, 20\)"):
-        predict_tiled(deep, noise(9, 9), (188, 204))
-    with pytest.raises(ValueError, match=r"uint8 array \(height, width, 3\)"):
-        predict_tiled(same, np.zeros((9, 9), np.uint8), (64, 64))
+    with pytest.raises(ValueError, match=r"16 pixels or more.*returns \(4, 20\)"):
+        predict(deep, noise(9, 9), (188, 204))
+    with pytest.raises(ValueError, match="blend must be one of.*'linear'"):
+        predict(same, noise(9, 9), (128, 128), 32, "liner")
 
 
-# predict_averaged
-
-
-def square_symmetries(array):
-    for turns in range(4):
-        yield np.rot90(array, turns)
-        yield np.rot90(array[:, ::-1], turns)
-
-
-def test_an_average_is_the_mean_over_the_eight_symmetries():
-    network = kseg.build("unet", num_classes=3, filters=3, depth=2)
-    image = noise(21, 34)
-    averaged = predict_averaged(network, image)
-    assert averaged.shape == (21, 34, 3) and averaged.dtype == np.float32
-    np.testing.assert_allclose(averaged.sum(-1), 1, rtol=1e-5)
-    single = predict_probabilities(network, image)
-    assert np.abs(averaged - single).max() > 1e-3
-    # So a turned image has the turned average, which one prediction has not.
-    for turned, expected in zip(
-        square_symmetries(image), square_symmetries(averaged), strict=True
-    ):
-        actual = predict_averaged(network, np.ascontiguousarray(turned))
-        np.testing.assert_allclose(actual, expected, atol=1e-5)
-    turned = predict_probabilities(network, np.ascontiguousarray(image[::-1]))
-    assert np.abs(turned[::-1] - single).max() > 1e-3
-
-
-def test_a_network_of_single_pixels_has_its_prediction_for_average():
+def pixelwise():
     image = keras.Input((None, None, 3))
-    model = keras.Model(image, keras.layers.Rescaling(1 / 50)(image))
-    picture = noise(5, 8)
-    np.testing.assert_allclose(
-        predict_averaged(model, picture),
-        predict_probabilities(model, picture),
-        atol=1e-6,
-    )
+    return keras.Model(image, keras.layers.Rescaling(1.0)(image))
 
 
-def test_an_average_may_be_of_tiles(valid):
-    image = noise(50, 31)
-    whole = predict_averaged(valid, image)
-    tiles = functools.partial(predict_tiled, tile=tile_of(valid, 6, 8))
-    np.testing.assert_allclose(predict_averaged(valid, image, tiles), whole, atol=1e-5)
+@pytest.mark.parametrize("blend", BLENDS)
+@pytest.mark.parametrize("overlap", [0, 1, 40, 96, 130])
+def test_weights_sum_to_one_and_are_none_near_an_inner_border(blend, overlap):
+    model = pixelwise()
+    for have in (1, 100, 192, 193, 224, 601, 1024):
+        tiles = lay_tiles(model, (have, 9), (193, 193), overlap, blend)
+        side, total = tiles.size[0], np.zeros(have)
+        cut = overlap // (2 if blend == "none" else 4)
+        cut = cut if cut < 32 else cut // 32 * 32
+        for span in tiles.down:
+            assert span.seen % 32 == 0 and 0 <= span.seen <= max(have - side, 0)
+            assert (span.weights > 0).all()
+            total[span.kept] += span.weights
+            assert span.kept.start == 0 or span.kept.start >= span.seen + cut
+            assert span.kept.stop == have or span.kept.stop <= span.seen + side - cut
+        np.testing.assert_allclose(total, 1, atol=1e-6)
+        assert (have - side) % 32 == 0 and side <= 193
+        for one, other in itertools.pairwise(tiles.down):
+            assert one.seen + side - other.seen >= overlap
+
+
+def test_linear_weights_are_a_ramp():
+    first, second = lay_tiles(pixelwise(), (192, 9), (128, 128), 64, "linear").down
+    assert (first.kept, second.kept) == (slice(0, 112), slice(80, 192))
+    np.testing.assert_allclose(first.weights[:80], 1)
+    np.testing.assert_allclose(second.weights[:32], (np.arange(32) + 0.5) / 32)
+    assert lay_tiles(pixelwise(), (192, 9), (128, 128), 64).down[1].kept.start == 96
+
+
+def test_blending_hides_that_tiles_disagree():
+    image = keras.Input((None, None, 3))
+    # What a pixel gets depends on the whole tile.
+    mean = keras.layers.GlobalAveragePooling2D(keepdims=True)(image)
+    logits = keras.layers.Rescaling(1 / 50)(keras.layers.Add()([image, mean, mean]))
+    model = keras.Model(image, logits)
+    picture = np.full((64, 448, 3), 100, np.uint8)
+    picture[..., 0] = np.linspace(50, 150, 448)
+    steps = {}
+    for blend in BLENDS:
+        scores = predict_probabilities(model, picture, (192, 192), 128, blend)
+        steps[blend] = np.abs(np.diff(scores[0, :, 0])).max()
+    assert 3 * max(steps["linear"], steps["gaussian"]) < steps["none"]
+
+
+def test_tiles_run_together_give_what_they_give_alone(monkeypatch):
+    network = kseg.build("unet", num_classes=3, filters=3, depth=2)
+    image, found = noise(200, 230), {}
+    for pixels in (1, 10**6):
+        monkeypatch.setattr("kseg.inference.tiling._BATCH_PIXELS", pixels)
+        found[pixels] = predict_probabilities(network, image, (96, 96), 32)
+    np.testing.assert_allclose(found[1], found[10**6], atol=1e-6)
 
 
 def test_memory_is_that_of_one_map_of_probabilities():
     image = keras.Input((None, None, 3))
     model = keras.Model(image, keras.layers.Conv2D(40, 1)(image))
-    picture = noise(500, 480)
-    one_map = 500 * 480 * 40 * 4
-
-    def predict(model, image):
-        return np.zeros((*image.shape[:2], 40), np.float32)
-
-    for function, maps in (
-        (functools.partial(predict_tiled, tile=(96, 96), margin=0), 1.5),
-        (functools.partial(predict_averaged, predict=predict), 4.5),
-    ):
-        tracemalloc.start()
-        function(model, picture)
-        peak = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-        assert peak < maps * one_map
+    picture = noise(700, 780)
+    one_map = 700 * 780 * 40 * 4
+    predict_probabilities(model, picture[:200], (96, 96), 0)  # compiles
+    tracemalloc.start()
+    predict_probabilities(model, picture, (96, 96), 0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2 * one_map
 
 
-def test_an_average_is_of_what_the_function_returns():
-    calls = []
-
-    def predict(model, image):
-        calls.append((model, image.shape[:2]))
-        return image[..., :2].astype("float32")
-
-    image = noise(4, 6)
-    averaged = predict_averaged("model", image, predict)
-    np.testing.assert_allclose(averaged, image[..., :2], rtol=1e-6)
-    assert calls == [("model", (4, 6) if i // 2 % 2 == 0 else (6, 4)) for i in range(8)]
+def test_neighbours_share_the_default_overlap():
+    spans = lay_tiles(pixelwise(), (600, 600), (256, 256)).down
+    assert spans[0].seen + 256 - spans[1].seen >= OVERLAP == 192

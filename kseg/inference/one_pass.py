@@ -1,0 +1,180 @@
+"""One image through a model once: what predictions are made of."""
+
+import keras
+import numpy as np
+import scipy.special
+from PIL import Image
+
+from kseg.layers import ValidSize, class_logits
+
+
+def predict_logits(model: keras.Model, image: np.ndarray) -> np.ndarray:
+    """Returns the logits of every pixel of an image, at the image's own size.
+
+    Args:
+        model: A network of kseg. One with `valid` convolutions sees the image with
+            its borders mirrored; one of a fixed size sees it resized.
+        image: uint8 array `(height, width, 3)`, RGB.
+
+    Returns:
+        float32 array `(height, width, num_classes)`.
+
+    Raises:
+        ValueError: If `image` is not such an array.
+    """
+    check_image(image)
+    height, width = image.shape[:2]
+    fixed = fixed_size(model)
+    if None not in fixed:
+        seen = _fit(image, fixed, model.output_shape[1:3])
+        return _resize_channels(run_model(model, seen), (height, width))
+    valid = valid_size(model)
+    if valid is None:
+        return run_model(model, image)
+    pads = [
+        (valid.border, valid.padded(side) - side - valid.border)
+        for side in (height, width)
+    ]
+    padded = np.pad(image, (*pads, (0, 0)), mode="reflect")
+    return run_model(model, padded)[:height, :width]
+
+
+def whole_ids(model, image: np.ndarray) -> np.ndarray:
+    """Returns the class of every pixel, of one pass over the whole image.
+
+    Args:
+        model: A network of kseg, or a `kseg.export.LiteRTModel`.
+        image: uint8 array `(height, width, 3)`, RGB.
+
+    Returns:
+        uint8 or uint16 array `(height, width)`.
+    """
+    if isinstance(model, keras.Model):
+        return ids_of(np.asarray(class_logits(predict_logits(model, image))))
+    ids = model.predict_ids(_fit(image, model.input_size, model.output_size))
+    return _resize(ids, image.shape[:2])
+
+
+def whole_probabilities(model, image: np.ndarray) -> np.ndarray:
+    """Returns the probabilities of one pass over the whole image.
+
+    Args:
+        model: A network of kseg, or a `kseg.export.LiteRTModel` of no class map.
+        image: uint8 array `(height, width, 3)`, RGB.
+
+    Returns:
+        float32 array `(height, width, num_classes)`, summing to 1.
+    """
+    if isinstance(model, keras.Model):
+        return probabilities_of(predict_logits(model, image))
+    seen = _fit(image, model.input_size, model.output_size)
+    scores = _resize_channels(model.predict(seen), image.shape[:2])
+    return probabilities_of(scores) if model.output == "logits" else scores
+
+
+def batch_probabilities(model, batch: np.ndarray) -> np.ndarray:
+    """Returns the probabilities of images of a size that the model takes.
+
+    Args:
+        model: A network of kseg, or a `kseg.export.LiteRTModel`.
+        batch: uint8 array `(images, height, width, 3)`, RGB.
+
+    Returns:
+        float32 array `(images, height, width, num_classes)`, smaller than the images
+        where the model returns their middle. A class map is 1 at its class.
+    """
+    if isinstance(model, keras.Model):
+        return probabilities_of(model.predict_on_batch(batch.astype("float32")))
+    outputs = np.stack([model.predict(image) for image in batch])
+    if model.output == "class_map":
+        return np.eye(count_classes(model), dtype=np.float32)[outputs]
+    return probabilities_of(outputs) if model.output == "logits" else outputs
+
+
+def ids_of(scores: np.ndarray) -> np.ndarray:
+    """Returns the highest of scores `(..., num_classes)` as uint8, or else uint16."""
+    return scores.argmax(-1).astype(np.uint8 if scores.shape[-1] <= 256 else np.uint16)
+
+
+def count_classes(model) -> int:
+    """Returns how many probabilities a model has for a pixel."""
+    if isinstance(model, keras.Model):
+        return max(model.output_shape[-1], 2)  # one logit is two probabilities
+    return model.labels.num_classes
+
+
+def fixed_size(model) -> tuple[int | None, int | None]:
+    """Returns the height and width that a model takes; `None` where it takes any."""
+    if not isinstance(model, keras.Model):
+        return model.input_size
+    height, width = model.input_shape[1:3]
+    return height, width
+
+
+def output_size(model, size: tuple[int, int]) -> tuple[int, int]:
+    """Returns the height and width of what a model gives for images of a size.
+
+    Raises:
+        ValueError: If the model does not take that size.
+    """
+    if not isinstance(model, keras.Model):
+        return model.output_size
+    height, width = model.compute_output_shape((None, *size, 3))[1:3]
+    return height, width
+
+
+def valid_size(model) -> ValidSize | None:
+    """Returns the layer that knows the sizes of a U-Net of `valid` convolutions."""
+    layers = model.layers if isinstance(model, keras.Model) else ()
+    return next((v for v in layers if isinstance(v, ValidSize)), None)
+
+
+def probabilities_of(logits: np.ndarray) -> np.ndarray:
+    """Returns logits `(..., num_classes)` as probabilities."""
+    return scipy.special.softmax(np.asarray(class_logits(logits)), axis=-1)
+
+
+def run_model(model: keras.Model, image: np.ndarray) -> np.ndarray:
+    """Returns the logits that a network gives for one image of a size it takes."""
+    batch = image[np.newaxis].astype("float32")
+    return np.asarray(model.predict_on_batch(batch), "float32")[0]
+
+
+def _fit(image: np.ndarray, taken, given) -> np.ndarray:
+    """Resizes to what a fixed model gives, and mirrors borders to what it takes."""
+    image = _resize(image, given)
+    extra = [a - b for a, b in zip(taken, given, strict=True)]
+    pads = [(n // 2, n - n // 2) for n in extra]
+    return np.pad(image, (*pads, (0, 0)), mode="reflect")
+
+
+def _resize(array: np.ndarray, size) -> np.ndarray:
+    """Resizes bilinearly, or by nearest neighbours where it holds class ids."""
+    if array.shape[:2] == tuple(size):
+        return array
+    ids = array.ndim == 2 and array.dtype.kind == "u"
+    method = Image.Resampling.NEAREST if ids else Image.Resampling.BILINEAR
+    return np.asarray(Image.fromarray(array).resize((size[1], size[0]), method))
+
+
+def _resize_channels(array: np.ndarray, size) -> np.ndarray:
+    """Resizes `(height, width, channels)` in floating point, bilinearly."""
+    channels = [_resize(channel, size) for channel in np.moveaxis(array, -1, 0)]
+    return np.stack(channels, axis=-1)
+
+
+def check_image(image) -> None:
+    """Raises if something is not a uint8 array `(height, width, 3)`."""
+    if (
+        not isinstance(image, np.ndarray)
+        or image.dtype != np.uint8
+        or image.ndim != 3
+        or image.shape[-1] != 3
+        or 0 in image.shape
+    ):
+        received = getattr(image, "shape", type(image).__name__)
+        raise ValueError(
+            "`image` must be a uint8 array (height, width, 3), RGB in 0 to 255. "
+            f"Received: {getattr(image, 'dtype', '')} {received}. "
+            "`kseg.data.read_image(path)` reads one."
+        )

@@ -1,0 +1,176 @@
+"""Prediction on image files larger than memory: block by block, from disk to disk."""
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import tqdm
+
+from kseg.inference.crf_options import Crf, crf_arguments, crf_halo
+from kseg.inference.dense_crf import dense_crf
+from kseg.inference.one_pass import (
+    count_classes,
+    fixed_size,
+    ids_of,
+    valid_size,
+)
+from kseg.inference.predict import check_options
+from kseg.inference.tiling import OVERLAP, lay_tiles
+from kseg.inference.views import view_probabilities
+from kseg.labels import Labels
+from kseg.raster import check_output, open_windows, write_bands
+
+# Height and width of tiles, where the network takes any.
+_TILE = 512
+# Bytes of a block's probabilities, and most pixels of one that a CRF sees with its
+# halo: it needs far more for each.
+_BLOCK_BYTES = 1 << 26
+_CRF_PIXELS = 1 << 20
+
+
+def predict_file(
+    model,
+    path: str | Path,
+    output: str | Path,
+    labels: Labels | None = None,
+    tile: tuple[int, int] | None = None,
+    overlap: int = OVERLAP,
+    blend: str = "none",
+    scales: Sequence[float] = (1.0,),
+    flip: bool = False,
+    turns: bool = False,
+    crf: Crf | None = None,
+    block: int | None = None,
+) -> None:
+    """Writes the class of every pixel of an image file to another file.
+
+    They are those of `kseg.predict` with the same options. But of the CRF, which joins
+    every pixel to every other: here it sees a block and two standard deviations of its
+    positions around it, so that near the borders of blocks some pixels differ.
+
+    Memory grows with the area of a block, not of the image, but of its width: rows
+    of ids and of the tiles or strips of the file are kept. Tiles that several blocks
+    need, as those that are blended are, run for each of them.
+
+    Args:
+        model: As in `kseg.predict`.
+        path: A TIFF or `.npy` file, which is read by windows, or another image that
+            Pillow reads at once; see `kseg.raster.open_windows`.
+        output: A `.tif`, `.tiff`, `.npy` or `.png` file; see `kseg.raster.write_bands`.
+        labels: Whose colours the file gets; `None` for the model's own, if it has any,
+            or default colours.
+        tile: As in `kseg.predict`; but `None` for the model's fixed size, or one of
+            about 512 pixels if it takes any.
+        overlap: As in `kseg.predict`, as all that follow.
+        blend: How tiles are joined.
+        scales: Factors of the image's size.
+        flip: Whether to average over mirror images.
+        turns: Whether to average over quarter turns.
+        crf: The dense CRF, if any.
+        block: Height and width, about, of the parts that are computed at once; `None`
+            for what 64 MiB of probabilities are of, or less with a CRF.
+
+    Raises:
+        ValueError: As of `kseg.predict`, or if a file is none that can be read or
+            written.
+        ImportError: If the package tifffile is needed and not there.
+    """
+    num_classes = count_classes(model)
+    if labels is None:
+        own = getattr(model, "labels", None)
+        labels = own if isinstance(own, Labels) else Labels.numbered(num_classes)
+    if labels.num_classes != num_classes:
+        raise ValueError(
+            "The labels must name the model's classes. Received: "
+            f"{labels.num_classes} labels for {num_classes} classes."
+        )
+    tile = tile or _default_tile(model)
+    views = (tile, overlap, blend, scales, flip, turns)
+    check_options(model, *views, crf)
+    arguments = None if crf is None else crf_arguments(crf, num_classes)
+    side = _block_side(block, num_classes, arguments)
+    with open_windows(path) as image:
+        size = image.shape[0], image.shape[1]
+        check_output(output, size, num_classes)
+        tiles = lay_tiles(model, size, tile, overlap)
+        rows, columns = (
+            _blocks([span.kept for span in spans], side)
+            for spans in (tiles.down, tiles.across)
+        )
+        bands = _bands(model, image, rows, columns, views, arguments)
+        write_bands(output, bands, size, labels)
+
+
+def _default_tile(model) -> tuple[int, int]:
+    """Returns the model's fixed size, or one of about 512 pixels that it takes."""
+    valid = valid_size(model)
+    side = valid.padded(_TILE - 2 * valid.border) if valid else _TILE
+    height, width = fixed_size(model)
+    return height or side, width or side
+
+
+def _block_side(block: int | None, num_classes: int, arguments: dict | None) -> int:
+    """Returns the height and width of blocks that were asked for, or that memory has.
+
+    Args:
+        block: What was asked for.
+        num_classes: Number of classes.
+        arguments: Those of the CRF.
+    """
+    if block is not None:
+        if block < 1:
+            raise ValueError(f"`block` must be 1 or more. Received: {block}.")
+        return block
+    side = math.isqrt(_BLOCK_BYTES // (4 * num_classes))
+    if arguments is not None:
+        halo = crf_halo(arguments)
+        side = min(side, max(math.isqrt(_CRF_PIXELS) - 2 * halo, halo))
+    return side
+
+
+def _blocks(cells: list[slice], side: int) -> list[slice]:
+    """Joins what neighbouring tiles are kept of, up to a side, so that no tile is cut.
+
+    Args:
+        cells: The parts of an axis that one tile each counts for.
+        side: Most pixels of a block, unless one tile has more.
+    """
+    blocks = [cells[0]]
+    for cell in cells[1:]:
+        if cell.stop - blocks[-1].start <= side:
+            blocks[-1] = slice(blocks[-1].start, cell.stop)
+        else:
+            blocks.append(cell)
+    return blocks
+
+
+def _bands(
+    model, image, rows: list[slice], columns: list[slice], views, arguments
+) -> Iterator[np.ndarray]:
+    """Yields the ids of the image from top to bottom, a row of blocks at a time."""
+    total = len(rows) * len(columns)
+    with tqdm.tqdm(total=total, desc="blocks", unit="block", leave=False) as bar:
+        for down in rows:
+            band = []
+            for across in columns:
+                band.append(_block_ids(model, image, down, across, views, arguments))
+                bar.update()
+            yield np.concatenate(band, axis=1)
+
+
+def _block_ids(model, image, rows: slice, columns: slice, views, arguments):
+    """Returns the class ids of a block."""
+    if arguments is None:
+        return ids_of(view_probabilities(model, image, rows, columns, *views))
+    halo = crf_halo(arguments)
+    down, across = (
+        slice(max(side.start - halo, 0), min(side.stop + halo, length))
+        for side, length in zip((rows, columns), image.shape, strict=False)
+    )
+    scores = view_probabilities(model, image, down, across, *views)
+    ids = ids_of(dense_crf(image[down, across], scores, **arguments))
+    return ids[
+        rows.start - down.start : rows.stop - down.start,
+        columns.start - across.start : columns.stop - across.start,
+    ]

@@ -1,0 +1,23 @@
+"""Pictures on disk: read and written whole, or by windows where they are large."""
+
+from kseg.raster.whole import (
+    eight_bits,
+    open_picture,
+    read_image,
+    write_image,
+    write_mask,
+)
+from kseg.raster.windows import is_large, open_windows
+from kseg.raster.write_bands import check_output, write_bands
+
+__all__ = [
+    "check_output",
+    "eight_bits",
+    "is_large",
+    "open_picture",
+    "open_windows",
+    "read_image",
+    "write_bands",
+    "write_image",
+    "write_mask",
+]

@@ -1,0 +1,151 @@
+"""From file to file by blocks: what `predict` gives in memory."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import kseg
+from kseg.inference import predict, predict_file
+from kseg.labels import Labels
+
+tifffile = pytest.importorskip("tifffile")
+
+
+@pytest.fixture(scope="module")
+def network():
+    return kseg.build("unet", num_classes=3, filters=3, depth=2)
+
+
+@pytest.fixture
+def photo():
+    """Smooth patches and noise, as photographs have."""
+    rng = np.random.default_rng(0)
+    coarse = Image.fromarray(rng.integers(0, 256, (9, 12, 3), np.uint8))
+    smooth = np.asarray(coarse.resize((331, 270), Image.Resampling.NEAREST))
+    return (smooth // 2 + rng.integers(0, 99, smooth.shape)).astype(np.uint8)
+
+
+def read(path):
+    return np.load(path) if path.suffix == ".npy" else tifffile.imread(path)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        dict(),
+        dict(blend="gaussian"),
+        dict(blend="linear", scales=(0.5, 1, 1.3), flip=True),
+        dict(scales=(0.75,), turns=True),
+    ],
+)
+@pytest.mark.parametrize("block", [70, 150, 1000])
+def test_ids_are_those_of_memory(network, photo, tmp_path, options, block):
+    options = dict(tile=(128, 160), overlap=64, **options)
+    expected = predict(network, photo, **options)
+    assert len(np.unique(expected)) > 1
+    tifffile.imwrite(tmp_path / "i.tif", photo, tile=(64, 64), compression="zlib")
+    predict_file(
+        network, tmp_path / "i.tif", tmp_path / "o.tif", block=block, **options
+    )
+    np.testing.assert_array_equal(read(tmp_path / "o.tif"), expected)
+
+
+@pytest.mark.parametrize("source", ["strips.tif", "flat.tif", "i.npy", "i.png"])
+def test_every_kind_of_file_goes_in_and_out(network, photo, tmp_path, source):
+    path = tmp_path / source
+    if source == "strips.tif":
+        tifffile.imwrite(path, photo, rowsperstrip=7, compression="zlib")
+    elif source == "flat.tif":
+        tifffile.imwrite(path, photo)
+    elif source == "i.npy":
+        np.save(path, photo)
+    else:
+        Image.fromarray(photo).save(path)
+    labels = Labels(("a", "b", "c"), ((1, 2, 3), (40, 50, 60), (255, 0, 7)))
+    expected = predict(network, photo, tile=(512, 512))
+    for ending in ("tif", "npy", "png"):
+        output = tmp_path / f"ids.{ending}"
+        predict_file(network, path, output, labels)
+        if ending != "npy":
+            with Image.open(output) as picture:
+                np.testing.assert_array_equal(picture, expected)
+                assert picture.getpalette()[:9] == [1, 2, 3, 40, 50, 60, 255, 0, 7]
+        else:
+            np.testing.assert_array_equal(np.load(output), expected)
+
+
+def test_valid_and_fixed_networks_have_tiles_of_their_own(photo, tmp_path):
+    np.save(tmp_path / "i.npy", photo)
+    options = dict(num_classes=2, filters=2, depth=2)
+    valid = kseg.build("unet", padding="valid", **options)
+    fixed = kseg.build("unet", input_shape=(256, 288, 3), **options)
+    for model, expected in (
+        (valid, predict(valid, photo)),
+        (fixed, predict(fixed, photo, tile=(256, 288))),
+    ):
+        predict_file(model, tmp_path / "i.npy", tmp_path / "o.npy", block=100)
+        np.testing.assert_array_equal(read(tmp_path / "o.npy"), expected)
+
+
+def test_the_crf_of_one_block_is_that_of_memory(network, photo, tmp_path):
+    np.save(tmp_path / "i.npy", photo)
+    crf = dict(s_alpha=10, s_beta=30)
+    options = dict(tile=(128, 160), overlap=64, crf=crf)
+    expected = predict(network, photo, **options)
+    without = predict(network, photo, **options | dict(crf=None))
+    assert (expected != without).mean() > 0.02
+    for block, agreement in ((1000, 1), (100, 0.99)):
+        predict_file(
+            network, tmp_path / "i.npy", tmp_path / "o.npy", block=block, **options
+        )
+        assert (read(tmp_path / "o.npy") == expected).mean() >= agreement
+
+
+def test_no_tile_runs_twice_without_blending(network, photo, tmp_path, monkeypatch):
+    np.save(tmp_path / "i.npy", photo)
+    seen = []
+    run = type(network).predict_on_batch
+
+    def count(self, batch):
+        seen.append(len(batch))
+        return run(self, batch)
+
+    monkeypatch.setattr(type(network), "predict_on_batch", count)
+    predict(network, photo, tile=(128, 160), overlap=64)
+    expected, seen[:] = sum(seen), []
+    for block in (1, 130, 1000):
+        predict_file(
+            network,
+            tmp_path / "i.npy",
+            tmp_path / "o.npy",
+            tile=(128, 160),
+            overlap=64,
+            block=block,
+        )
+        assert sum(seen) == expected
+        seen.clear()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (dict(output="o.jpg"), r"\.tif.*o\.jpg"),
+        (dict(block=0), "`block` must be 1 or more"),
+        (dict(scales=()), "`scales`"),
+        (dict(crf="deeplabv8"), "deeplabv8"),
+        (dict(tile=(64, 64)), "63 pixels"),
+        (dict(labels=Labels.numbered(7)), "7 labels for 3 classes"),
+        (dict(path="notes.txt"), "whole file.*notes.txt"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_the_model_runs(
+    network, photo, tmp_path, monkeypatch, options, words
+):
+    np.save(tmp_path / "i.npy", photo)
+    (tmp_path / "notes.txt").write_text("no picture")
+    monkeypatch.setattr(type(network), "predict_on_batch", None)
+    options = dict(path="i.npy", output="o.npy") | options
+    path, output = (tmp_path / options.pop(name) for name in ("path", "output"))
+    with pytest.raises(ValueError, match=words):
+        predict_file(network, path, output, **options)
+    assert not output.exists()
