@@ -15,6 +15,7 @@ from kseg.inference.proposals import (
     proposal_boxes,
     proposal_scores,
 )
+from kseg.inference.search_crf import search_dense_crf
 from kseg.inference.shift_and_stitch import shift_and_stitch
 from kseg.inference.sliding_window import (
     slide_classifier,
@@ -45,6 +46,7 @@ __all__ = [
     "proposal_boxes",
     "proposal_scores",
     "score_table",
+    "search_dense_crf",
     "shift_and_stitch",
     "side_by_side",
     "slide_classifier",
