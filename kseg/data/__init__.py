@@ -15,7 +15,13 @@ from kseg.data.feed import keras_feed, tf_feed
 from kseg.data.geometry import Example, fit_inside
 from kseg.data.images import read_image, read_mask, write_mask
 from kseg.data.patches import patches
-from kseg.data.sources import FileSource, Source, TfdsSource, check_source
+from kseg.data.sources import (
+    FileSource,
+    RelabelledSource,
+    Source,
+    TfdsSource,
+    check_source,
+)
 from kseg.data.statistics import class_frequencies, class_weights
 from kseg.data.weight_map import (
     instances_of,
@@ -35,6 +41,7 @@ __all__ = [
     "RandomQuarterTurn",
     "RandomRotation",
     "RandomScaleCrop",
+    "RelabelledSource",
     "Source",
     "TfdsSource",
     "WindowCrops",
