@@ -1,6 +1,7 @@
 """Rounds of graph cut and training."""
 
 import json
+import shutil
 import textwrap
 
 import numpy as np
@@ -28,14 +29,16 @@ CONFIG = """
 
 
 @pytest.fixture
-def drawn(scenes):
+def drawn(scenes, tmp_path):
     """The scenes with every eighth row of the training masks drawn."""
-    labels = kseg.Labels.from_dict(json.loads((scenes / "labels.json").read_text()))
-    for path in sorted((scenes / "train" / "masks").iterdir()):
+    place = tmp_path / "drawn"
+    shutil.copytree(scenes, place)
+    labels = kseg.Labels.from_dict(json.loads((place / "labels.json").read_text()))
+    for path in sorted((place / "train" / "masks").iterdir()):
         mask = np.array(Image.open(path))
         mask[np.arange(len(mask)) % 8 != 3] = labels.ignore_class
         write_mask(path, mask, labels)
-    return scenes
+    return place
 
 
 @pytest.fixture
