@@ -6,6 +6,7 @@ from kseg.inference.dense_crf import CRF_PARAMETERS, dense_crf
 from kseg.inference.evaluate import evaluate, score_table
 from kseg.inference.evaluate_edges import evaluate_edges
 from kseg.inference.evaluate_membranes import evaluate_membranes
+from kseg.inference.grid_crf import grid_crf
 from kseg.inference.monte_carlo import predict_monte_carlo
 from kseg.inference.pictures import overlay, side_by_side
 from kseg.inference.predict import predict, predict_logits, predict_probabilities
@@ -34,6 +35,7 @@ __all__ = [
     "evaluate",
     "evaluate_edges",
     "evaluate_membranes",
+    "grid_crf",
     "network_stride",
     "overlay",
     "predict",
