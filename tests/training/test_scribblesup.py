@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 import kseg
-from kseg.data import RelabelledSource, folder, write_mask
+from kseg.data import RelabelledSource, open_source, write_mask
 from kseg.training import run
 
 CONFIG = """
@@ -52,7 +52,7 @@ def test_rounds_spread_labels_and_train(config, drawn, tmp_path, capsys):
     directory = tmp_path / "result"
     assert run.main([str(config), "--directory", str(directory)]) == 0
     assert (directory / "tiny_scribbles.keras").is_file()
-    source = folder("train", drawn)
+    source = open_source("folder", "train", path=drawn)
     first, second = (
         RelabelledSource(source, directory / "rounds" / number / "labels")
         for number in "12"
