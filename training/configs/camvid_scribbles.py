@@ -19,7 +19,7 @@ def config():
         data=dict(
             name="folder",
             path="camvid_scribbles",
-            crop=(288, 384),
+            crop=(240, 320),
             batch_size=8,
             scale=(0.6, 1.6),
             val_size=(360, 480),
@@ -27,7 +27,7 @@ def config():
         ),
         loss=dict(name="cross_entropy", class_weights="none"),
         optimizer=dict(name="adamw", learning_rate=1e-3, power=0.9, weight_decay=0.01),
-        fit=dict(epochs=10, seed=0),
+        fit=dict(epochs=8, seed=0),
         # CamVid's images are not ours to pass on.
         export=dict(
             formats=["float32", "int8"],
