@@ -17,7 +17,7 @@ test-slow: $(VENV)/installed
 # The same training without TensorFlow, on JAX.
 test-jax: $(JAX_VENV)/installed
 	KERAS_BACKEND=jax $(JAX_VENV)/bin/python -m pytest -m "not slow" \
-		tests/without_tensorflow tests/data/test_feed.py
+		tests/without_tensorflow tests/data/test_feed.py tests/layers/test_mean_field.py
 
 # Converted networks beside the originals in PyTorch, the dense CRF beside pydensecrf.
 test-peers: $(VENV)/peers

@@ -24,6 +24,8 @@ class Experiment:
         optimizer: Arguments of `kseg.training.parts.make_optimizer`.
         fit: Arguments of `kseg.training.fit.fit`.
         auxiliary: Arguments of `kseg.training.parts.add_heads`, or empty.
+        weak: Arguments of `kseg.training.scribblesup.alternate`, or empty: training
+            on the masks as they are.
         export: Arguments of `kseg.training.export.export`.
     """
 
@@ -33,6 +35,7 @@ class Experiment:
     optimizer: dict = dataclasses.field(default_factory=dict)
     fit: dict = dataclasses.field(default_factory=dict)
     auxiliary: dict = dataclasses.field(default_factory=dict)
+    weak: dict = dataclasses.field(default_factory=dict)
     export: dict = dataclasses.field(default_factory=dict)
 
     def to_dict(self) -> dict:
@@ -90,17 +93,20 @@ class Experiment:
         """Returns the keys that a section may have."""
         from kseg.data.catalogue import option_names
         from kseg.networks import builder
-        from kseg.training import export, feeds, fit, parts
+        from kseg.training import export, feeds, fit, parts, scribblesup
 
         functions = {
             "network": lambda: _parameters(builder(self.network["name"])) | {"name"},
             "data": lambda: (
-                (_parameters(feeds.open_feeds) - {"options"})
+                (_parameters(feeds.open_feeds) - {"options", "train"})
                 | set(option_names(self.data["name"]))
             ),
             "loss": lambda: _parameters(parts.make_loss) - {"source"},
             "optimizer": lambda: _parameters(parts.make_optimizer) - {"steps"},
-            "fit": lambda: _parameters(fit.fit) - {"experiment", "directory", "resume"},
+            "fit": lambda: (
+                _parameters(fit.fit) - {"experiment", "directory", "resume", "train"}
+            ),
+            "weak": lambda: {"rounds", *scribblesup.option_names()},
             "auxiliary": lambda: _parameters(parts.add_heads) - {"model"},
             "export": lambda: (
                 _parameters(export.export)

@@ -127,6 +127,7 @@ def open_feeds(
     workers: int = 2,
     processes: bool = False,
     check: bool = True,
+    train: Source | None = None,
     **options,
 ) -> Feeds:
     """Opens a data set and says how it is fed.
@@ -165,6 +166,7 @@ def open_feeds(
         processes: Whether they are processes.
         check: Whether to read all examples once before training, so that a broken
             file stops the run at once and not in the night.
+        train: What to train on; `None` for the training split of the data set.
         **options: Options of the data set, as `kseg.data.open_source` takes and
             checks them.
 
@@ -178,7 +180,8 @@ def open_feeds(
     for key, pair in (("crop", crop), ("val_size", val_size), ("scale", scale)):
         if pair is not None and not (isinstance(pair, list | tuple) and len(pair) == 2):
             raise ValueError(f"`{key}` must be two numbers. Received: {pair!r}.")
-    train = data.open_source(name, "train", **options)
+    if train is None:
+        train = data.open_source(name, "train", **options)
     val = data.open_source(name, "val", **options)
     void = train.labels.ignore_class
     augment: list[Callable] = []

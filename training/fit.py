@@ -7,6 +7,7 @@ from pathlib import Path
 import keras
 
 from kseg import backbones, metrics, networks
+from kseg.data import Source
 from kseg.files import write_json
 from kseg.labels import Labels
 from kseg.training import parts
@@ -32,6 +33,7 @@ def fit(
     dtype_policy: str = "float32",
     keep: str = "best",
     freeze_batch_norm: bool = False,
+    train: Source | None = None,
 ):
     """Trains the network on all visible devices.
 
@@ -48,6 +50,7 @@ def fit(
         freeze_batch_norm: Whether the network's batch norms keep their statistics and
             scales, as in fine-tuning with small batches; that of an auxiliary head
             learns.
+        train: What to train on; `None` for the training split of the data.
 
     Returns:
         The network with the weights of that epoch, in float32, and the feeds.
@@ -59,7 +62,7 @@ def fit(
         raise ValueError(f"`fit.keep` must be 'best' or 'last'. Received: {keep!r}.")
     keras.utils.set_random_seed(seed)
     keras.config.set_dtype_policy(dtype_policy)
-    feeds = open_feeds(**{"seed": seed, **experiment.data})
+    feeds = open_feeds(**{"seed": seed, **experiment.data}, train=train)
     labels = feeds.train.labels
     set_num_classes(experiment.network, labels)
     check_scores(experiment.export.get("scores", ()), labels)

@@ -77,10 +77,14 @@ def run(name, experiment, directory: Path, resume: bool = False) -> dict:
     """
     from kseg.training.export import check_options, export
     from kseg.training.fit import fit
+    from kseg.training.scribblesup import alternate
 
     check_directory(directory, resume)
     check_options(**experiment.export)
-    model, feeds = fit(experiment, directory, resume, **experiment.fit)
+    if experiment.weak:
+        model, feeds = alternate(experiment, directory, resume, **experiment.weak)
+    else:
+        model, feeds = fit(experiment, directory, resume, **experiment.fit)
     return export(name, experiment, model, feeds, directory, **experiment.export)
 
 
@@ -91,8 +95,8 @@ def check_directory(directory: Path, resume: bool) -> None:
         OSError: If the folder cannot be written.
         ValueError: If it holds a run and `resume` is not asked for.
     """
-    state = directory / "run" / "state.json"
-    if state.exists() and not resume:
+    begun = (directory / "run" / "state.json", directory / "rounds")
+    if any(path.exists() for path in begun) and not resume:
         raise ValueError(
             f"{directory} holds a run already. Say --resume to go on with it, "
             "--directory for another place, or delete it."

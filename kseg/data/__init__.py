@@ -16,7 +16,13 @@ from kseg.data.folder_writer import write_folder
 from kseg.data.geometry import Example, fit_inside
 from kseg.data.images import read_mask
 from kseg.data.patches import patches
-from kseg.data.sources import FileSource, Source, TfdsSource, check_source
+from kseg.data.sources import (
+    FileSource,
+    RelabelledSource,
+    Source,
+    TfdsSource,
+    check_source,
+)
 from kseg.data.statistics import class_frequencies, class_weights
 from kseg.data.weight_map import (
     instances_of,
@@ -37,6 +43,7 @@ __all__ = [
     "RandomQuarterTurn",
     "RandomRotation",
     "RandomScaleCrop",
+    "RelabelledSource",
     "Source",
     "TfdsSource",
     "WindowCrops",

@@ -132,6 +132,54 @@ class TfdsSource:
         return f"{index:06d}"
 
 
+@dataclasses.dataclass(frozen=True)
+class RelabelledSource:
+    """The images of a source with masks from a folder.
+
+    Args:
+        source: Where the images are from.
+        masks: The folder, which has a mask `file_name(source, index)` of each.
+    """
+
+    source: Source
+    masks: Path
+
+    @property
+    def labels(self) -> Labels:
+        """The classes."""
+        return self.source.labels
+
+    def __len__(self) -> int:
+        """Returns the number of examples."""
+        return len(self.source)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Reads an example.
+
+        Raises:
+            ValueError: If a file is broken, or image and mask differ in size.
+        """
+        image, mask = self.source[index][0], self.mask(index)
+        check_pair(image, mask, f"image {self.name(index)}", self._path(index))
+        return image, mask
+
+    def mask(self, index: int) -> np.ndarray:
+        """Reads a mask alone."""
+        return read_mask(self._path(index), self.labels)
+
+    def name(self, index: int) -> str:
+        """Returns what the source calls an example."""
+        return self.source.name(index)
+
+    def _path(self, index: int) -> Path:
+        return self.masks / self.file_name(self.source, index)
+
+    @staticmethod
+    def file_name(source: Source, index: int) -> str:
+        """Returns the name of a mask's file, which begins with its position."""
+        return f"{index:06d}_{Path(source.name(index)).name}.png"
+
+
 def check_source(source: Source, what: str) -> None:
     """Reads every example once, so that broken data stops a run before it starts.
 

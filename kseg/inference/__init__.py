@@ -6,6 +6,7 @@ from kseg.inference.dense_crf import CRF_PARAMETERS, dense_crf
 from kseg.inference.evaluate import evaluate, score_table
 from kseg.inference.evaluate_edges import evaluate_edges
 from kseg.inference.evaluate_membranes import evaluate_membranes
+from kseg.inference.grid_crf import grid_crf
 from kseg.inference.monte_carlo import predict_monte_carlo
 from kseg.inference.one_pass import predict_logits
 from kseg.inference.pictures import overlay, side_by_side
@@ -17,6 +18,7 @@ from kseg.inference.proposals import (
     proposal_boxes,
     proposal_scores,
 )
+from kseg.inference.search_crf import search_dense_crf
 from kseg.inference.shift_and_stitch import shift_and_stitch
 from kseg.inference.sliding_window import (
     slide_classifier,
@@ -36,6 +38,7 @@ __all__ = [
     "evaluate",
     "evaluate_edges",
     "evaluate_membranes",
+    "grid_crf",
     "network_stride",
     "overlay",
     "predict",
@@ -47,6 +50,7 @@ __all__ = [
     "proposal_boxes",
     "proposal_scores",
     "score_table",
+    "search_dense_crf",
     "shift_and_stitch",
     "side_by_side",
     "slide_classifier",

@@ -97,7 +97,7 @@ def dense_crf(
     >>> dense_crf(image, scores, **CRF_PARAMETERS["deeplab"]).argmax(-1)[0].tolist()
     [0, 0, 0, 1, 1, 1]
     """
-    _check_arrays(image, scores, scores_are)
+    check_crf_input(image, scores, scores_are)
     _check_parameters(w1=w1, s_alpha=s_alpha, s_beta=s_beta, w2=w2, s_gamma=s_gamma)
     if normalization not in NORMALIZATIONS:
         raise ValueError(unknown("normalization", normalization, list(NORMALIZATIONS)))
@@ -224,8 +224,17 @@ def _check_parameters(**parameters: float) -> None:
             raise ValueError(f"`{name}` must be finite and {least}. Received: {value}.")
 
 
-def _check_arrays(image: np.ndarray, scores: np.ndarray, scores_are: str) -> None:
-    """Raises if the image or the scores are not what `dense_crf` takes."""
+def check_crf_input(image: np.ndarray, scores: np.ndarray, scores_are: str) -> None:
+    """Raises if an image and the scores of its pixels are not as they must be.
+
+    Args:
+        image: As in `dense_crf`.
+        scores: As in `dense_crf`.
+        scores_are: As in `dense_crf`.
+
+    Raises:
+        ValueError: As `dense_crf` does.
+    """
     if scores_are not in ("probabilities", "logits"):
         raise ValueError(
             "`scores_are` must be 'probabilities' or 'logits'. Received: "

@@ -25,6 +25,7 @@ from kseg.metrics.partition import (
     information_scores,
     rand_scores,
 )
+from kseg.metrics.trimap import TrimapScores, border_distance
 from kseg.metrics.warping import warp, warping_error
 
 __all__ = [
@@ -38,7 +39,9 @@ __all__ = [
     "MembraneScores",
     "PartitionScore",
     "PixelAccuracy",
+    "TrimapScores",
     "adapted_rand_error",
+    "border_distance",
     "boundary_f1",
     "confusion_matrix",
     "information_scores",

@@ -1,7 +1,6 @@
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from kseg.inference import dense_crf
 from kseg.layers import MeanField
@@ -76,6 +75,9 @@ def network(size=(None, None)):
 
 
 def test_one_graph_takes_any_size():
+    tf = pytest.importorskip("tensorflow")
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("graphs of unknown sizes are TensorFlow's")
     model = network()
     assert model.output_shape == (None, None, None, 3)
     run = tf.function(model, reduce_retracing=True)
