@@ -1,14 +1,14 @@
 """The `kseg` command: list, train, evaluate, predict, export, convert, scribbles.
 
-Heavy imports wait until a command runs, so that `--help` answers at once.
+The arguments are here, what the subcommands do is in `kseg.commands`.
 """
 
 import argparse
-import collections
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
+from kseg import commands
 from kseg.quiet import import_backend
 
 
@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         import_backend()
-        return arguments.run(arguments)
+        return getattr(commands, f"run_{arguments.command}")(arguments)
     except (ValueError, OSError, ImportError, RuntimeError) as error:
         print(f"kseg: {error}", file=sys.stderr)
         return 2
@@ -40,20 +40,20 @@ def _parser() -> argparse.ArgumentParser:
         prog="kseg",
         description="Semantic segmentation: from images and masks to a checked model.",
     )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def add(name: str, run: Callable, text: str) -> argparse.ArgumentParser:
-        command = commands.add_parser(name, help=text, description=text)
-        command.set_defaults(run=run)
+    def add(name: str, text: str) -> argparse.ArgumentParser:
+        command = subparsers.add_parser(name, help=text, description=text)
+        command.set_defaults(command=name)
         return command
 
-    add("list", _list, "List networks, backbones, data sets, configs and models.")
-    add("train", _list, "Train, evaluate and export a config.")
-    _add_evaluate(add("evaluate", _evaluate, "Score a model on a data set."))
-    _add_predict(add("predict", _predict, "Segment images; writes masks and overlays."))
-    _add_export(add("export", _export, "Write SavedModel and LiteRT files, verified."))
-    _add_convert(add("convert", _convert, "Make a model of a checkpoint of PyTorch."))
-    _add_scribbles(add("scribbles", _scribbles, "Draw scribbles from full masks."))
+    add("list", "List networks, backbones, data sets, configs and models.")
+    add("train", "Train, evaluate and export a config.")
+    _add_evaluate(add("evaluate", "Score a model on a data set."))
+    _add_predict(add("predict", "Segment images; writes masks and overlays."))
+    _add_export(add("export", "Write SavedModel and LiteRT files, verified."))
+    _add_convert(add("convert", "Make a model of a checkpoint of PyTorch."))
+    _add_scribbles(add("scribbles", "Draw scribbles from full masks."))
     return parser
 
 
@@ -173,7 +173,10 @@ def _add_views(command: argparse.ArgumentParser) -> None:
         "--blend", help="of tiles: none, linear or gaussian; none by default"
     )
     command.add_argument(
-        "--scales", nargs="+", type=float, help="average over these sizes of the image"
+        "--scales",
+        type=_numbers,
+        metavar="FACTOR,...",
+        help="average over these sizes of the image, such as 0.5,1,1.5",
     )
     command.add_argument(
         "--flip", action="store_true", help="average over the mirror image, too"
@@ -195,291 +198,6 @@ def _add_set(command: argparse.ArgumentParser, text: str) -> None:
     )
 
 
-def _list(arguments) -> int:
-    from kseg import backbones, data, networks
-    from kseg.models import names as models
-    from kseg.training.experiment import config_names
-
-    for title, names in (
-        ("networks", networks.names()),
-        ("backbones", backbones.names()),
-        ("data sets", data.names()),
-        ("configs", config_names()),
-        ("models", models()),
-    ):
-        print(f"{title:<10} {' '.join(names)}")
-    return 0
-
-
-def _evaluate(arguments) -> int:
-    from kseg.inference import evaluate, predict, score_table
-
-    views = _views(arguments)
-    path, model, labels = _open_model(arguments.model)
-    source = _open_source(arguments, arguments.split, labels.num_classes)
-    examples = (source[i] for i in range(len(source)))
-    result = evaluate(
-        lambda image: predict(model, image, **views),
-        examples,
-        source.labels,
-        len(source),
-    )
-    print(score_table(result))
-    print(f"of {_protocol(views)}")
-    if arguments.output:
-        from kseg.files import write_json
-
-        protocol = {"model": str(path), "protocol": _protocol(views)}
-        write_json(arguments.output, {**protocol, **result})
-    return 0
-
-
-def _predict(arguments) -> int:
-    import numpy as np
-    import tqdm
-
-    from kseg.data.images import SUFFIXES
-    from kseg.files import whole_file
-    from kseg.inference import overlay, predict, predict_file, predict_probabilities
-    from kseg.raster import is_large, read_image, write_image, write_mask
-
-    views = _views(arguments)
-    if not 0 <= arguments.alpha <= 1:
-        raise ValueError(f"--alpha must be 0 to 1. Received: {arguments.alpha}.")
-    files = []
-    for path in arguments.inputs:
-        if path.is_dir():
-            files += sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
-        elif path.is_file():
-            files.append(path)
-        else:
-            raise ValueError(f"An input must exist. Received: {path}.")
-    if not files:
-        raise ValueError(
-            f"There must be an image ({', '.join(SUFFIXES)}). Received: "
-            f"{', '.join(map(str, arguments.inputs))}, which holds none."
-        )
-    stems = [path.stem for path in files]
-    twice = sorted({stem for stem in stems if stems.count(stem) > 1})
-    if twice:
-        raise ValueError(
-            "Results are named after the images, whose names must differ. Received: "
-            f"{len(twice)} names that come twice, such as {twice[:3]}."
-        )
-    large = {path for path in files if is_large(path)}
-    if large and arguments.probabilities:
-        raise ValueError(
-            "Probabilities are written for images that are held at once. Received: "
-            f"{min(large)}, which is read by windows."
-        )
-    _, model, labels = _open_model(arguments.model)
-    arguments.output.mkdir(parents=True, exist_ok=True)
-    for path in tqdm.tqdm(files, desc="predict", unit="image"):
-        target = arguments.output / path.stem
-        if path in large:
-            predict_file(model, path, f"{target}_mask.tif", labels, **views)
-            continue
-        image = read_image(path)
-        if arguments.probabilities:
-            probabilities = predict_probabilities(model, image, **views)
-            ids = probabilities.argmax(axis=-1).astype("uint8")
-            with whole_file(f"{target}_probabilities.npy") as temporary:
-                np.save(temporary, probabilities.astype("float16"))
-        else:
-            ids = predict(model, image, **views)
-        write_mask(f"{target}_mask.png", ids, labels)
-        write_image(
-            f"{target}_overlay.png", overlay(image, ids, labels, arguments.alpha)
-        )
-    print(f"{len(files)} images: masks and overlays are in {arguments.output}")
-    if large:
-        print(f"{len(large)} of them, read by windows, have masks alone")
-    return 0
-
-
-def _export(arguments) -> int:
-    from kseg.data import fitted
-    from kseg.export import CALIBRATION_IMAGES, FORMATS, deploy, markdown_table
-    from kseg.models import read_info
-
-    path, model, labels = _open_model(arguments.model)
-    if path.suffix != ".keras":
-        raise ValueError(f"Export needs a .keras model. Received: {path}.")
-    formats = arguments.formats or (FORMATS if arguments.data else FORMATS[:3])
-    if "int8" in formats and not arguments.data:
-        raise ValueError(
-            "int8 needs --data, whose training images set the ranges for calibration."
-        )
-    size = arguments.size or read_info(path).get("input_size")
-    if size is None:
-        raise ValueError(f"Nothing says the size of {path}. Give --size HEIGHT WIDTH.")
-    directory = arguments.output or Path("exports") / path.stem
-    calibration, examples = [], []
-    if arguments.data:
-        train = _open_source(arguments, "train", labels.num_classes)
-        val = _open_source(arguments, "val", labels.num_classes)
-        calibration = [image for image, _ in fitted(train, size, CALIBRATION_IMAGES)]
-        examples = fitted(val, size)
-    rows = deploy(
-        model,
-        path.stem,
-        directory,
-        tuple(size),
-        labels,
-        tuple(formats),
-        arguments.result,
-        calibration,
-        examples,
-    )
-    print(markdown_table(rows) if rows else f"written to {directory}")
-    return 0
-
-
-def _convert(arguments) -> int:
-    from kseg.convert import from_pytorch, save
-
-    output = arguments.output or Path(f"{arguments.checkpoint.stem}.keras")
-    if output.suffix != ".keras":
-        raise ValueError(f"--output must be a .keras file. Received: {output}.")
-    conversion = from_pytorch(
-        arguments.checkpoint,
-        arguments.source,
-        arguments.network,
-        arguments.num_classes,
-        _options(arguments),
-    )
-    save(conversion, output)
-    print(", ".join(f"{key}={value}" for key, value in conversion.network.items()))
-    if conversion.left_out:
-        print(f"left out: {_groups(conversion.left_out)}")
-    if conversion.new:
-        print(f"starts anew: {', '.join(conversion.new)}")
-    print(f"classes: {', '.join(conversion.labels.names)}")
-    print(f"written to {output}, with its classes in the .json beside it")
-    return 0
-
-
-def _scribbles(arguments) -> int:
-    import numpy as np
-
-    from kseg.data import open_source, write_folder
-    from kseg.weak import draw_points, draw_scribbles
-
-    train, val = (
-        open_source(arguments.data, split, **_options(arguments))
-        for split in ("train", "val")
-    )
-    labels = train.labels
-    pixels, drawn = np.zeros((2, labels.ignore_class + 1), int)
-
-    def scribbled(index, image, mask):
-        common = (labels.ignore_class, arguments.width)
-        seed = (arguments.seed, index)
-        if (mask == labels.ignore_class).all():
-            return mask
-        if arguments.points is not None:
-            result = draw_points(mask, arguments.points, *common, seed=seed)
-        else:
-            result = draw_scribbles(mask, arguments.fraction, *common, seed=seed)
-        for counts, ids in ((pixels, mask), (drawn, result)):
-            counts += np.bincount(ids.ravel(), minlength=len(counts))
-        return result
-
-    write_folder(arguments.output, "train", train, scribbled)
-    write_folder(arguments.output, "val", val)
-    print(f"{'class':<16} {'pixels':>12} {'labelled':>9}")
-    rows = zip(labels.names, pixels.tolist(), drawn.tolist(), strict=False)
-    total = "all", int(pixels[:-1].sum()), int(drawn[:-1].sum())
-    for name, number, labelled in (*rows, total):
-        print(f"{name:<16} {number:>12} {labelled / max(number, 1):>9.2%}")
-    print(
-        f"\n{arguments.output} has scribbles in train and full masks in val. Train on "
-        f"it:\n  kseg train CONFIG --set data.name=folder data.path={arguments.output}"
-        "\nor make full masks of the scribbles first, with kseg.weak.propagate."
-    )
-    return 0
-
-
-def _groups(tensors: Sequence[str]) -> str:
-    """Counts tensors by the beginnings of their names, or as counters of batches."""
-    counts = collections.Counter(
-        "num_batches_tracked"
-        if tensor.endswith(".num_batches_tracked")
-        else tensor.split(".")[0]
-        for tensor in tensors
-    )
-    return ", ".join(f"{name} ({count})" for name, count in counts.items())
-
-
-def _views(arguments) -> dict:
-    """Returns the options of `kseg.predict` that the command line has."""
-    names = ("tile", "overlap", "blend", "scales", "flip", "turns", "crf")
-    views = {name: getattr(arguments, name) for name in names}
-    views = {k: v for k, v in views.items() if v is not None and v is not False}
-    if "tile" not in views and not views.keys().isdisjoint(("overlap", "blend")):
-        raise ValueError(
-            "--overlap and --blend say how tiles lie. Received: no --tile. Give "
-            "--tile HEIGHT WIDTH."
-        )
-    return views
-
-
-def _protocol(views: dict) -> str:
-    """Words how predictions were made."""
-    from kseg.inference.tiling import OVERLAP
-
-    parts = [
-        "images at scale " + " ".join(f"{s:g}" for s in views.get("scales", [1.0]))
-    ]
-    if "tile" in views:
-        height, width = views["tile"]
-        parts.append(
-            f"tiles of {height}x{width}, overlap {views.get('overlap', OVERLAP)}, "
-            f"blend {views.get('blend', 'none')}"
-        )
-    else:
-        parts.append("seen whole")
-    parts += ["mirrored too"] * ("flip" in views) + ["turned too"] * ("turns" in views)
-    parts += [f"CRF {views['crf']}"] if "crf" in views else []
-    return ", ".join(parts)
-
-
-def _open_model(name: str):
-    """Returns the path, the model (Keras or LiteRT) and the classes."""
-    from kseg import models
-
-    path = models.find(name)
-    if path.suffix == ".tflite":
-        from kseg.export import LiteRTModel
-
-        model = LiteRTModel(path)
-        return path, model, model.labels
-    model = models.load(path)
-    return path, model, models.read_labels(path, model.output_shape[-1])
-
-
-def _options(arguments) -> dict:
-    """Returns what `--set` says."""
-    from kseg.training.experiment import literal
-
-    options = {}
-    for text in arguments.set:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise ValueError(f"--set takes key=value. Received: {text!r}.")
-        options[key] = literal(value)
-    return options
-
-
-def _open_source(arguments, split: str, num_classes: int):
-    """Opens the data set of the command line and checks its class count."""
-    from kseg.data import open_source
-
-    source = open_source(arguments.data, split, **_options(arguments))
-    if source.labels.num_classes != num_classes:
-        raise ValueError(
-            "The data must have the model's classes. Received: "
-            f"{source.labels.num_classes} classes in {arguments.data!r} and "
-            f"{num_classes} in {arguments.model!r}."
-        )
-    return source
+def _numbers(text: str) -> list[float]:
+    """Reads numbers with commas between them."""
+    return [float(number) for number in text.split(",")]

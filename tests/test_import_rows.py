@@ -28,7 +28,7 @@ ROWS = [
     {"backbones", "losses", "metrics", "optimizers", "raster"},
     {"networks"},
     {"data", "export", "inference", "weak"},
-    {"cli", "convert", "models", "training"},
+    {"cli", "commands", "convert", "models", "training"},
 ]
 TOP = len(ROWS) - 1
 ROW = {box: row for row, boxes in enumerate(ROWS) for box in boxes}

@@ -109,7 +109,7 @@ def lay_tiles(
     >>> model = kseg.build("unet", num_classes=2, filters=2, depth=2)
     >>> tiles = lay_tiles(model, (50, 150), (128, 128), overlap=64)
     >>> tiles.size, [span.kept for span in tiles.across]
-    ((50, 118), [slice(0, 75, None), slice(75, 150, None)])
+    ((50, 118), [slice(0, 64, None), slice(64, 150, None)])
     """
     if blend not in BLENDS:
         raise ValueError(unknown("blend", blend, list(BLENDS)))

@@ -19,6 +19,7 @@ from kseg.inference import (
 
 @pytest.fixture(scope="module")
 def network():
+    keras.utils.set_random_seed(0)
     return kseg.build("unet", num_classes=3, filters=4, depth=3)
 
 

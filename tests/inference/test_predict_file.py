@@ -1,5 +1,6 @@
 """From file to file by blocks: what `predict` gives in memory."""
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -13,7 +14,15 @@ tifffile = pytest.importorskip("tifffile")
 
 @pytest.fixture(scope="module")
 def network():
-    return kseg.build("unet", num_classes=3, filters=3, depth=2)
+    """A network whose classes all occur, far from ties."""
+    keras.utils.set_random_seed(0)
+    network = kseg.build("unet", num_classes=3, filters=3, depth=2)
+    kernel, bias = network.trainable_variables[-2:]
+    kernel.assign(10 * kernel)
+    rng = np.random.default_rng(1)
+    image = rng.integers(0, 256, (1, 64, 64, 3)).astype("float32")
+    bias.assign(-np.asarray(network(image)).mean((0, 1, 2)))
+    return network
 
 
 @pytest.fixture
@@ -42,7 +51,7 @@ def read(path):
 def test_ids_are_those_of_memory(network, photo, tmp_path, options, block):
     options = dict(tile=(128, 160), overlap=64, **options)
     expected = predict(network, photo, **options)
-    assert len(np.unique(expected)) > 1
+    assert np.bincount(expected.ravel(), minlength=3).min() > 500
     tifffile.imwrite(tmp_path / "i.tif", photo, tile=(64, 64), compression="zlib")
     predict_file(
         network, tmp_path / "i.tif", tmp_path / "o.tif", block=block, **options

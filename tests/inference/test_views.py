@@ -16,6 +16,7 @@ def noise(height, width, seed=0):
 
 @pytest.fixture(scope="module")
 def network():
+    keras.utils.set_random_seed(0)
     return kseg.build("unet", num_classes=3, filters=3, depth=2)
 
 
