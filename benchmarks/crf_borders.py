@@ -20,7 +20,7 @@ import tqdm
 
 from kseg import models
 from kseg.data import open_source
-from kseg.data.images import write_image
+from kseg.raster import write_image
 from kseg.inference import (
     CRF_PARAMETERS,
     dense_crf,
@@ -121,10 +121,11 @@ def main() -> None:
         )
     if arguments.plot:
         axes.set(xlabel="width of the band (pixels)", ylabel="mean IoU in the band (%)")
-        axes.set_title(f"{arguments.model}, {len(examples)} images of {arguments.data}")
+        name = Path(arguments.model).stem
+        axes.set_title(f"{name}, {len(examples)} images of {arguments.data}")
         axes.grid(alpha=0.3)
         axes.legend()
-        figure.savefig(arguments.plot, bbox_inches="tight")
+        figure.savefig(arguments.plot, bbox_inches="tight", metadata={"Date": None})
     if arguments.pictures:
         arguments.pictures.mkdir(parents=True, exist_ok=True)
         for position in range(0, len(examples), max(len(examples) // 4, 1)):
