@@ -20,7 +20,6 @@ import tqdm
 
 from kseg import models
 from kseg.data import open_source
-from kseg.raster import write_image
 from kseg.inference import (
     CRF_PARAMETERS,
     dense_crf,
@@ -29,6 +28,7 @@ from kseg.inference import (
     side_by_side,
 )
 from kseg.metrics import DatasetScores, TrimapScores
+from kseg.raster import write_image
 
 PUBLISHED = "deeplabv2"
 
