@@ -110,7 +110,7 @@ class Experiment:
             "auxiliary": lambda: _parameters(parts.add_heads) - {"model"},
             "export": lambda: (
                 _parameters(export.export)
-                - {"name", "experiment", "model", "feeds", "directory"}
+                - {"name", "experiment", "model", "feeds", "directory", "state"}
             ),
         }
         return functions[section]()

@@ -32,7 +32,6 @@ from kseg.labels import Labels
 from kseg.optional import import_optional
 from kseg.raster import write_image
 from kseg.registry import unknown
-from kseg.training.callbacks import read_state
 
 # What `export.scores` knows: the scores of a task beside those of all.
 SCORES = {"edges": evaluate_edges, "membranes": evaluate_membranes}
@@ -114,6 +113,7 @@ def export(
     model,
     feeds,
     directory: Path,
+    state: dict,
     formats: Sequence[str] = FORMATS,
     size: tuple[int, int] | None = None,
     output: str = "logits",
@@ -129,6 +129,7 @@ def export(
         model: The trained network.
         feeds: The data it was trained and is judged on.
         directory: Where everything goes.
+        state: Of the training, as `kseg.training.callbacks.read_state` returns it.
         formats: Of `"saved_model"`, `"float32"`, `"float16"`, `"int8"`; on a backend
             without TensorFlow none are written.
         size: Height and width of the LiteRT files; `None` for that of validation.
@@ -172,7 +173,6 @@ def export(
         )  # fmt: skip
         print(markdown_table(rows))
 
-    state = read_state(directory / "run")
     metrics = {
         "name": name,
         "validation": result,
@@ -229,6 +229,11 @@ def card_facts(
         "Weights": _kept(experiment, metrics),
         "Environment": ", ".join(f"{k} {v}" for k, v in metrics["environment"].items()),
     }
+    if experiment.weak:
+        options = ", ".join(f"{key} {value}" for key, value in experiment.weak.items())
+        facts["Labels"] = (
+            f"spread from scribbles by graph cut, as ScribbleSup; {options}"
+        )
     for score in experiment.export.get("scores", ()):
         facts[score.capitalize()] = _listed(metrics[score])
     return {**facts, "Note": note} if note else facts

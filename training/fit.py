@@ -58,8 +58,7 @@ def fit(
     Raises:
         ValueError: If a part of the experiment is not one that exists.
     """
-    if keep not in ("best", "last"):
-        raise ValueError(f"`fit.keep` must be 'best' or 'last'. Received: {keep!r}.")
+    check_keep(keep)
     keras.utils.set_random_seed(seed)
     keras.config.set_dtype_policy(dtype_policy)
     feeds = open_feeds(**{"seed": seed, **experiment.data}, train=train)
@@ -128,6 +127,19 @@ def fit(
         model = networks.build(**{**experiment.network, "weights": None})
         model.set_weights(weights)
     return model, feeds
+
+
+def check_keep(keep: str) -> None:
+    """Raises if `keep` is neither `"best"` nor `"last"`.
+
+    Args:
+        keep: As in `fit`.
+
+    Raises:
+        ValueError: If so.
+    """
+    if keep not in ("best", "last"):
+        raise ValueError(f"`fit.keep` must be 'best' or 'last'. Received: {keep!r}.")
 
 
 def set_num_classes(network: dict, labels: Labels) -> None:

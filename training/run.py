@@ -8,6 +8,7 @@ function `config()` that returns an `Experiment`. Results go to
 """
 
 import argparse
+import json
 import os
 import sys
 from pathlib import Path
@@ -75,32 +76,57 @@ def run(name, experiment, directory: Path, resume: bool = False) -> dict:
     Returns:
         The scores, as `metrics.json` holds them.
     """
+    from kseg.training.callbacks import read_state
     from kseg.training.export import check_options, export
     from kseg.training.fit import fit
     from kseg.training.scribblesup import alternate
 
-    check_directory(directory, resume)
+    check_directory(directory, resume, experiment.weak)
     check_options(**experiment.export)
+    trained = directory
     if experiment.weak:
-        model, feeds = alternate(experiment, directory, resume, **experiment.weak)
+        model, feeds, trained = alternate(
+            experiment, directory, resume, **experiment.weak
+        )
     else:
         model, feeds = fit(experiment, directory, resume, **experiment.fit)
-    return export(name, experiment, model, feeds, directory, **experiment.export)
+    state = read_state(trained / "run")
+    return export(name, experiment, model, feeds, directory, state, **experiment.export)
 
 
-def check_directory(directory: Path, resume: bool) -> None:
+def check_directory(directory: Path, resume: bool, weak: dict) -> None:
     """Guards an earlier run in a folder, and asks whether it can be written.
+
+    Args:
+        directory: Where results go.
+        resume: Whether to go on with an earlier run.
+        weak: How labels are spread from scribbles, if they are.
 
     Raises:
         OSError: If the folder cannot be written.
-        ValueError: If it holds a run and `resume` is not asked for.
+        ValueError: If it holds a run and `resume` is not asked for, or one whose
+            labels were made in another way.
     """
-    begun = (directory / "run" / "state.json", directory / "rounds")
-    if any(path.exists() for path in begun) and not resume:
-        raise ValueError(
-            f"{directory} holds a run already. Say --resume to go on with it, "
-            "--directory for another place, or delete it."
+    begun = [directory / "run" / "state.json", *directory.glob("rounds/*/labels")]
+    if any(path.exists() for path in begun):
+        if not resume:
+            raise ValueError(
+                f"{directory} holds a run already. Say --resume to go on with it, "
+                "--directory for another place, or delete it."
+            )
+        record = directory / "experiment.json"
+        earlier = json.loads(record.read_text())["weak"] if record.exists() else {}
+        # A list of a config is one of JSON, and more rounds can follow.
+        ours, theirs = (
+            {key: value for key, value in each.items() if key != "rounds"}
+            for each in (json.loads(json.dumps(weak, default=str)), earlier)
         )
+        if bool(weak) != bool(earlier) or ours != theirs:
+            raise ValueError(
+                "A run goes on with the labels that it began with. Received: "
+                f"weak={weak}, and {directory}, which began with weak={earlier}. Take "
+                "the same, --directory for another place, or delete it."
+            )
     existing = next(p for p in (directory, *directory.absolute().parents) if p.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK):
         raise OSError(

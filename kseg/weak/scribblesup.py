@@ -27,7 +27,13 @@ import numpy as np
 from scipy import ndimage
 
 from kseg.graph_cut import alpha_expansion
-from kseg.weak.superpixels import adjacency, appearance, check_image, superpixels
+from kseg.weak.superpixels import (
+    adjacency,
+    appearance,
+    check_image,
+    check_superpixels,
+    superpixels,
+)
 
 # Below it a probability counts as this much: one wrong pixel must not rule out a
 # class for a whole superpixel.
@@ -79,12 +85,7 @@ def propagate(
             "`scribbles` must be integers, of the height and width of `image`. "
             f"Received: {scribbles.dtype} {scribbles.shape} for {image.shape[:2]}."
         )
-    if min(delta_color, delta_texture) <= 0 or not 0 <= network_weight < np.inf:
-        raise ValueError(
-            "The deltas must be positive, `network_weight` 0 or more. Received: "
-            f"delta_color={delta_color}, delta_texture={delta_texture}, "
-            f"network_weight={network_weight}."
-        )
+    check_options(method, size, delta_color, delta_texture, network_weight, by_border)
     drawn = scribbles != ignore_class
     if not drawn.any():
         raise ValueError(
@@ -111,6 +112,39 @@ def propagate(
     unary[ids[drawn], positions] = 0
     labels = alpha_expansion(unary, edges, costs * lengths if by_border else costs)
     return classes[labels][ids]
+
+
+def check_options(
+    method: str = "felzenszwalb",
+    size: int = 60,
+    delta_color: float = 5.0,
+    delta_texture: float = 10.0,
+    network_weight: float = 1.0,
+    by_border: bool = True,
+) -> None:
+    """Raises if `propagate` would refuse these, before an image is read.
+
+    Args:
+        method: As in `propagate`, as all that follow.
+        size: Of superpixels.
+        delta_color: Of the pair cost.
+        delta_texture: Of the pair cost.
+        network_weight: Of the network's probabilities.
+        by_border: Whether borders count by their length.
+
+    Raises:
+        ValueError: If one is unknown, of another type or out of range.
+    """
+    check_superpixels(method, size)
+    numbers = (delta_color, delta_texture, network_weight)
+    finite = all(isinstance(x, int | float) and 0 <= x < np.inf for x in numbers)
+    if not finite or min(delta_color, delta_texture) == 0:
+        raise ValueError(
+            "The deltas must be finite and positive, `network_weight` 0 or more. "
+            f"Received: {delta_color=}, {delta_texture=}, {network_weight=}."
+        )
+    if not isinstance(by_border, bool):
+        raise ValueError(f"`by_border` must be true or false. Received: {by_border!r}.")
 
 
 def _divide(ids: np.ndarray, scribbles: np.ndarray, drawn: np.ndarray) -> np.ndarray:

@@ -51,22 +51,35 @@ def superpixels(
         ValueError: If `image` is no such array, or another argument is out of range.
     """
     check_image(image)
-    if size < 1:
-        raise ValueError(f"`size` must be 1 or more. Received: {size}.")
+    check_superpixels(method, size)
     segmentation = import_optional("skimage.segmentation")
     if method == "felzenszwalb":
         found = segmentation.felzenszwalb(
             image, scale=size / 3, sigma=0.8, min_size=max(size // 6, 1)
         )
-    elif method == "slic":
+    else:
         count = max(round(image.shape[0] * image.shape[1] / size), 1)
         found = segmentation.slic(image, count, compactness=10.0, start_label=0)
-    else:
+    ids = np.unique(found, return_inverse=True)[1]
+    return ids.reshape(found.shape).astype(np.int32)
+
+
+def check_superpixels(method: str, size: int) -> None:
+    """Raises if the arguments of `superpixels` are not as they must be.
+
+    Args:
+        method: As in `superpixels`.
+        size: As in `superpixels`.
+
+    Raises:
+        ValueError: If so.
+    """
+    if method not in ("felzenszwalb", "slic"):
         raise ValueError(
             f"`method` must be 'felzenszwalb' or 'slic'. Received: {method!r}."
         )
-    ids = np.unique(found, return_inverse=True)[1]
-    return ids.reshape(found.shape).astype(np.int32)
+    if not isinstance(size, int) or size < 1:
+        raise ValueError(f"`size` must be an integer, 1 or more. Received: {size!r}.")
 
 
 def adjacency(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
