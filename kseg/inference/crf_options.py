@@ -37,6 +37,11 @@ def crf_arguments(crf: Crf, num_classes: int) -> dict[str, Any]:
         if crf not in CRF_PARAMETERS:
             raise ValueError(unknown("CRF", crf, list(CRF_PARAMETERS)))
         crf = CRF_PARAMETERS[crf]
+    if not isinstance(crf, Mapping):
+        raise ValueError(
+            "A CRF must be a name, or arguments by name such as {'s_alpha': 50}. "
+            f"Received: {crf!r}."
+        )
     defaults = {
         name: parameter.default
         for name, parameter in inspect.signature(dense_crf).parameters.items()

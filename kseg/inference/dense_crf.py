@@ -13,6 +13,7 @@ in the authors' code the message of a pixel to itself is not taken away.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -23,23 +24,28 @@ from kseg.registry import unknown
 
 # Parameters found by DeepLab's authors and those after them, by the network they
 # belong to: comments of the authors' evaluation scripts, xmojiao/deeplab_v2 and
-# kazuto1011/deeplab-pytorch; HyeonwooNoh/DeconvNet; Kraehenbuehl's demo of 2011.
-CRF_PARAMETERS: Mapping[str, Mapping[str, float]] = {
-    "deeplab": dict(w1=5, s_alpha=50, s_beta=10),
-    "deeplab_msc": dict(w1=3, s_alpha=95, s_beta=3),
-    "deeplab_coco": dict(w1=5, s_alpha=67, s_beta=3),
-    "deeplab_largefov": dict(w1=4, s_alpha=121, s_beta=5),
-    "deeplab_msc_largefov": dict(w1=4, s_alpha=83, s_beta=5),
-    "deeplab_coco_largefov": dict(w1=5, s_alpha=69, s_beta=5),
-    "deeplab_msc_coco_largefov": dict(w1=4, s_alpha=59, s_beta=5),
-    "deeplabv2": dict(w1=4, s_alpha=49, s_beta=5),
+# kazuto1011/deeplab-pytorch; HyeonwooNoh/DeconvNet; Kraehenbuehl's demo of 2011. That
+# and DeepLab's use the code of 2011, which normalises "after"; the others are younger.
+CRF_PARAMETERS: Mapping[str, Mapping[str, Any]] = {
+    "deeplab": dict(w1=5, s_alpha=50, s_beta=10, normalization="after"),
+    "deeplab_msc": dict(w1=3, s_alpha=95, s_beta=3, normalization="after"),
+    "deeplab_coco": dict(w1=5, s_alpha=67, s_beta=3, normalization="after"),
+    "deeplab_largefov": dict(w1=4, s_alpha=121, s_beta=5, normalization="after"),
+    "deeplab_msc_largefov": dict(w1=4, s_alpha=83, s_beta=5, normalization="after"),
+    "deeplab_coco_largefov": dict(w1=5, s_alpha=69, s_beta=5, normalization="after"),
+    "deeplab_msc_coco_largefov": dict(
+        w1=4, s_alpha=59, s_beta=5, normalization="after"
+    ),
+    "deeplabv2": dict(w1=4, s_alpha=49, s_beta=5, normalization="after"),
     "deeplabv2_resnet101": dict(w1=4, s_alpha=67, s_beta=3, s_gamma=1),
     "deconvnet": dict(w1=5, s_alpha=20, s_beta=3),
-    "kraehenbuehl": dict(w1=10, s_alpha=60, s_beta=20),
+    "kraehenbuehl": dict(w1=10, s_alpha=60, s_beta=20, normalization="after"),
 }
 
 # Most pixels that `exact` takes: its kernels have the square of it.
 _MOST_EXACT = 1 << 14
+# In standard deviations: beyond it the coordinates of the lattice have no room.
+_FARTHEST = 1e9
 
 
 def dense_crf(
@@ -101,15 +107,14 @@ def dense_crf(
     _check_parameters(w1=w1, s_alpha=s_alpha, s_beta=s_beta, w2=w2, s_gamma=s_gamma)
     if normalization not in NORMALIZATIONS:
         raise ValueError(unknown("normalization", normalization, list(NORMALIZATIONS)))
-    if iterations < 0:
-        raise ValueError(f"`iterations` must be 0 or more. Received: {iterations}.")
+    if not isinstance(iterations, int) or iterations < 0:
+        raise ValueError(
+            f"`iterations` must be an integer, 0 or more. Received: {iterations!r}."
+        )
     height, width, num_classes = scores.shape
     mu = _compatibility(compatibility, num_classes)
-    if exact and height * width > _MOST_EXACT:
-        raise ValueError(
-            f"`exact` takes images of up to {_MOST_EXACT} pixels. Received: "
-            f"{height}x{width}. Use exact=False."
-        )
+    if exact:
+        check_exact(height, width)
     kernels = [
         _kernel(features, weight, normalization, exact)
         for weight, features in (
@@ -160,7 +165,15 @@ def _bilateral_features(image: np.ndarray, s_alpha: float, s_beta: float) -> np.
     """Returns position and colour of every pixel in standard deviations."""
     height, width, channels = image.shape
     colors = image.reshape(-1, channels).astype(np.float32) / s_beta
-    return np.concatenate([_positions(height, width) / s_alpha, colors], axis=1)
+    features = np.concatenate([_positions(height, width) / s_alpha, colors], axis=1)
+    largest = float(np.abs(features).max())
+    if not largest < _FARTHEST:
+        raise ValueError(
+            f"Positions and colours must be below {_FARTHEST:.0e} standard deviations. "
+            f"Received: {largest:.3g}. Look for values in the image that stand for no "
+            "data, and for an `s_alpha` or `s_beta` next to 0."
+        )
+    return features
 
 
 def _kernel(features: np.ndarray, weight: float, normalization: str, exact: bool):
@@ -220,8 +233,28 @@ def _check_parameters(**parameters: float) -> None:
     """Raises if a weight is negative or a standard deviation is not positive."""
     for name, value in parameters.items():
         least = "0 or more" if name.startswith("w") else "above 0"
-        if not (0 <= value < np.inf) or (value == 0 and least == "above 0"):
-            raise ValueError(f"`{name}` must be finite and {least}. Received: {value}.")
+        number = isinstance(value, int | float | np.number)
+        if not number or not 0 <= value < np.inf or (value == 0 and least == "above 0"):
+            raise ValueError(
+                f"`{name}` must be finite and {least}. Received: {value!r}."
+            )
+
+
+def check_exact(height: int, width: int) -> None:
+    """Raises if an image is too large for the exact sums.
+
+    Args:
+        height: Of the image in pixels.
+        width: Of the image in pixels.
+
+    Raises:
+        ValueError: If so.
+    """
+    if height * width > _MOST_EXACT:
+        raise ValueError(
+            f"`exact` takes images of up to {_MOST_EXACT} pixels. Received: "
+            f"{height}x{width}. Use exact=False."
+        )
 
 
 def check_crf_input(image: np.ndarray, scores: np.ndarray, scores_are: str) -> None:

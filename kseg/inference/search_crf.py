@@ -58,8 +58,8 @@ def search_dense_crf(
         `w1=0`, the score without the bilateral kernel, which any should surpass.
 
     Raises:
-        ValueError: If there is no example or no value to try, `rounds` is below 1,
-            `metric` is another, or as `dense_crf` does.
+        ValueError: If there is no example, no pixel to score or no value to try,
+            `rounds` is below 1, `metric` is another, or as `dense_crf` does.
     """
     if metric not in _METRICS:
         raise ValueError(unknown("metric", metric, list(_METRICS)))
@@ -81,6 +81,10 @@ def search_dense_crf(
 
     without = (0.0, axes["s_alpha"][0], axes["s_beta"][0])
     tried[without] = score(without)
+    if np.isnan(tried[without]):
+        raise ValueError(
+            "The masks must have pixels to score. Received: masks that are all void."
+        )
     for _ in range(rounds):
         grid = [c for c in itertools.product(*axes.values()) if c not in tried]
         for combination in tqdm.tqdm(grid, desc="CRF", unit="setting", leave=False):

@@ -20,6 +20,9 @@ def test_a_name_stands_for_its_parameters():
         ({"s_alfa": 3}, "'s_alfa'.*mean 's_alpha'"),
         ({"scores_are": "logits"}, "must be one of"),
         ({"s_beta": 0}, "`s_beta` must be"),
+        ({"w1": "5"}, "`w1` must be finite.*'5'"),
+        ({"iterations": 2.5}, "`iterations` must be an integer"),
+        (5, "A CRF must be a name.*5"),
         ({"compatibility": np.eye(2)}, "`compatibility`"),
         ({"normalization": "some"}, "normalization"),
     ],
@@ -27,6 +30,18 @@ def test_a_name_stands_for_its_parameters():
 def test_what_cannot_be_is_refused(crf, words):
     with pytest.raises(ValueError, match=words):
         crf_arguments(crf, 3)
+
+
+def test_the_published_settings():
+    """Of DeepLab's script run_densecrf.sh, and of deeplab-pytorch's configuration."""
+    assert crf_arguments("deeplabv2", 3).items() >= {
+        "w1": 4, "s_alpha": 49, "s_beta": 5, "w2": 3.0, "s_gamma": 3.0,
+        "iterations": 10, "normalization": "after",
+    }.items()  # fmt: skip
+    assert crf_arguments("deeplabv2_resnet101", 3).items() >= {
+        "w1": 4, "s_alpha": 67, "s_beta": 3, "w2": 3.0, "s_gamma": 1,
+        "iterations": 10, "normalization": "symmetric",
+    }.items()  # fmt: skip
 
 
 def test_the_halo_is_two_deviations_of_the_kernels_that_count():

@@ -183,6 +183,9 @@ IMAGE, PROBABILITIES = scene(4, 5, 3)
         (dict(w2=np.inf), "`w2`"),
         (dict(iterations=-1), "`iterations`"),
         (dict(normalization="symetric"), "mean 'symmetric'"),
+        (dict(iterations=1.5), "`iterations` must be an integer"),
+        (dict(image=IMAGE * 1e20), "below 1e.09 standard deviations.*no data"),
+        (dict(s_beta=1e-16), "standard deviations.*next to 0"),
         (dict(compatibility=np.eye(2)), r"\(3, 3\).*\(2, 2\)"),
     ],
 )

@@ -32,6 +32,17 @@ def test_it_is_near_the_gaussian_means(d, error):
     assert np.abs(actual - expected).mean() < 0.25 * np.abs(expected - 0.5).max()
 
 
+@pytest.mark.parametrize(("d", "share"), [(1, 0.91), (2, 0.87), (3, 0.81), (5, 0.63)])
+def test_its_scale_is_that_of_the_code_of_2011(d, share):
+    """Shares of the Gaussian's sums, less where vertices are empty: pydensecrf's are
+    the same, and published parameters rely on them where nothing is normalised."""
+    features, _ = points(1500, d, 4)
+    squares = ((features[:, np.newaxis] - features) ** 2).sum(axis=-1)
+    expected = np.exp(-squares / 2).sum(axis=1)
+    sums = apply(PermutohedralLattice(features), np.ones((1500, 1), np.float32))[:, 0]
+    assert np.mean(sums / expected) == pytest.approx(share, abs=0.01)
+
+
 def test_points_of_many_blocks_are_filtered_together():
     features, values = points(BLOCK + 777, 2, 40)
     order = np.random.default_rng(1).permutation(len(features))

@@ -76,5 +76,8 @@ def test_nothing_to_try_is_refused(examples, options):
         search_dense_crf(examples, **options)
     with pytest.raises(ValueError, match="0 examples"):
         search_dense_crf([])
+    void = [(image, scores, 0 * mask + 255) for image, scores, mask in examples]
+    with pytest.raises(ValueError, match="all void"):
+        search_dense_crf(void, scores_are="logits")
     with pytest.raises(ValueError, match="mean 'mean_iou'"):
         search_dense_crf(examples, metric="miou")
