@@ -84,6 +84,13 @@ class MeanField(keras.layers.Layer):
 
     def build(self, image_shape, logits_shape):
         """Makes the weights."""
+        for side, cells in zip(image_shape[1:3], logits_shape[1:3], strict=True):
+            if None not in (side, cells) and cells != -(-side // self.stride):
+                raise ValueError(
+                    "The map must have the image's sides over `stride`, rounded up. "
+                    f"Received: {image_shape[1:3]}, stride={self.stride}, and a map of "
+                    f"{logits_shape[1:3]}."
+                )
         num_classes = logits_shape[-1]
 
         def weight(name, start):

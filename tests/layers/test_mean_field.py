@@ -138,3 +138,10 @@ def test_a_saved_network_is_the_same(tmp_path):
 def test_wrong_arguments_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         MeanField(**options)
+
+
+def test_a_map_of_another_stride_is_refused():
+    image, x = keras.Input((64, 60, 3)), keras.Input((16, 15, 5))
+    with pytest.raises(ValueError, match="over `stride`.*stride=8.*16, 15"):
+        MeanField(8)(image, x)
+    assert MeanField(4)(image, x).shape == (None, 16, 15, 5)
