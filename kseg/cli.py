@@ -167,7 +167,9 @@ def _add_views(command: argparse.ArgumentParser) -> None:
         help="see the image by tiles of this size",
     )
     command.add_argument(
-        "--overlap", type=int, help="pixels that tiles share; 192 by default"
+        "--overlap",
+        type=int,
+        help="pixels that tiles share; by default 192, or half of small tiles",
     )
     command.add_argument(
         "--blend", help="of tiles: none, linear or gaussian; none by default"

@@ -5,6 +5,7 @@ runs, so that `kseg --help` answers at once.
 """
 
 import collections
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -32,7 +33,7 @@ def run_evaluate(arguments) -> int:
 
     views = _views(arguments)
     path, model, labels = _open_model(arguments.model)
-    source = _open_source(arguments, arguments.split, labels.num_classes)
+    source = _open_source(arguments, arguments.split, labels)
     examples = (source[i] for i in range(len(source)))
     result = evaluate(
         lambda image: predict(model, image, **views),
@@ -41,30 +42,59 @@ def run_evaluate(arguments) -> int:
         len(source),
     )
     print(score_table(result))
-    print(f"of {_protocol(views)}")
+    protocol = _protocol(model, views)
+    print(f"of {protocol}")
     if arguments.output:
         from kseg.files import write_json
 
-        protocol = {"model": str(path), "protocol": _protocol(views)}
-        write_json(arguments.output, {**protocol, **result})
+        about = {"model": str(path), "protocol": protocol}
+        write_json(arguments.output, {**about, **result})
     return 0
 
 
 def run_predict(arguments) -> int:
     """Writes masks and overlays of images."""
-    import numpy as np
     import tqdm
 
-    from kseg.data.images import SUFFIXES
-    from kseg.files import whole_file
-    from kseg.inference import overlay, predict, predict_file, predict_probabilities
-    from kseg.raster import is_large, read_image, write_image, write_mask
+    from kseg.inference.predict import check_gives_probabilities, check_options
+    from kseg.raster import is_large
 
     views = _views(arguments)
     if not 0 <= arguments.alpha <= 1:
         raise ValueError(f"--alpha must be 0 to 1. Received: {arguments.alpha}.")
+    files = _images(arguments.inputs)
+    large = {path for path in files if is_large(path)}
+    if large and arguments.probabilities:
+        raise ValueError(
+            "Probabilities are written for images that are held at once. Received: "
+            f"{min(large)}, which is read by windows."
+        )
+    _, model, labels = _open_model(arguments.model)
+    check_options(model, **views)
+    if arguments.probabilities:
+        check_gives_probabilities(model)
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    failures = {}
+    for path in tqdm.tqdm(files, desc="predict", unit="image"):
+        try:
+            _predict_one(arguments, model, labels, path, path in large, views)
+        except (ValueError, FileNotFoundError) as error:
+            failures[path] = error
+    done = len(files) - len(failures)
+    print(f"{done} images: masks and overlays are in {arguments.output}")
+    if done_large := len(large - failures.keys()):
+        print(f"{done_large} of them, read by windows, have masks alone")
+    for path, error in failures.items():
+        print(f"kseg: {path} failed: {error}", file=sys.stderr)
+    return 2 if failures else 0
+
+
+def _images(inputs: Sequence[Path]) -> list[Path]:
+    """Returns the files that are named, and the images of folders that are."""
+    from kseg.data.images import SUFFIXES
+
     files = []
-    for path in arguments.inputs:
+    for path in inputs:
         if path.is_dir():
             files += sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
         elif path.is_file():
@@ -74,7 +104,7 @@ def run_predict(arguments) -> int:
     if not files:
         raise ValueError(
             f"There must be an image ({', '.join(SUFFIXES)}). Received: "
-            f"{', '.join(map(str, arguments.inputs))}, which holds none."
+            f"{', '.join(map(str, inputs))}, which holds none."
         )
     stems = [path.stem for path in files]
     twice = sorted({stem for stem in stems if stems.count(stem) > 1})
@@ -83,35 +113,36 @@ def run_predict(arguments) -> int:
             "Results are named after the images, whose names must differ. Received: "
             f"{len(twice)} names that come twice, such as {twice[:3]}."
         )
-    large = {path for path in files if is_large(path)}
-    if large and arguments.probabilities:
-        raise ValueError(
-            "Probabilities are written for images that are held at once. Received: "
-            f"{min(large)}, which is read by windows."
-        )
-    _, model, labels = _open_model(arguments.model)
-    arguments.output.mkdir(parents=True, exist_ok=True)
-    for path in tqdm.tqdm(files, desc="predict", unit="image"):
-        target = arguments.output / path.stem
-        if path in large:
-            predict_file(model, path, f"{target}_mask.tif", labels, **views)
-            continue
-        image = read_image(path)
-        if arguments.probabilities:
-            probabilities = predict_probabilities(model, image, **views)
-            ids = probabilities.argmax(axis=-1).astype("uint8")
-            with whole_file(f"{target}_probabilities.npy") as temporary:
-                np.save(temporary, probabilities.astype("float16"))
-        else:
-            ids = predict(model, image, **views)
-        write_mask(f"{target}_mask.png", ids, labels)
-        write_image(
-            f"{target}_overlay.png", overlay(image, ids, labels, arguments.alpha)
-        )
-    print(f"{len(files)} images: masks and overlays are in {arguments.output}")
+    return files
+
+
+def _predict_one(arguments, model, labels, path: Path, large: bool, views) -> None:
+    """Writes what is asked for of one image."""
+    import numpy as np
+
+    from kseg.files import whole_file
+    from kseg.inference import overlay, predict, predict_file, predict_probabilities
+    from kseg.inference.one_pass import ids_of
+    from kseg.raster import read_image, write_bands, write_image, write_mask
+
+    target = arguments.output / path.stem
     if large:
-        print(f"{len(large)} of them, read by windows, have masks alone")
-    return 0
+        predict_file(model, path, f"{target}_mask.tif", labels, **views)
+        return
+    image = read_image(path)
+    if arguments.probabilities:
+        probabilities = predict_probabilities(model, image, **views)
+        ids = ids_of(probabilities)
+        with whole_file(f"{target}_probabilities.npy") as temporary:
+            np.save(temporary, probabilities.astype("float16"))
+    else:
+        ids = predict(model, image, **views)
+    if labels.num_classes > 256:  # more than a PNG has colours for
+        size = ids.shape[0], ids.shape[1]
+        write_bands(f"{target}_mask.tif", [ids], size, labels)
+    else:
+        write_mask(f"{target}_mask.png", ids, labels)
+    write_image(f"{target}_overlay.png", overlay(image, ids, labels, arguments.alpha))
 
 
 def run_export(arguments) -> int:
@@ -134,8 +165,8 @@ def run_export(arguments) -> int:
     directory = arguments.output or Path("exports") / path.stem
     calibration, examples = [], []
     if arguments.data:
-        train = _open_source(arguments, "train", labels.num_classes)
-        val = _open_source(arguments, "val", labels.num_classes)
+        train = _open_source(arguments, "train", labels)
+        val = _open_source(arguments, "val", labels)
         calibration = [image for image, _ in fitted(train, size, CALIBRATION_IMAGES)]
         examples = fitted(val, size)
     rows = deploy(
@@ -183,12 +214,16 @@ def run_scribbles(arguments) -> int:
     import numpy as np
 
     from kseg.data import open_source, write_folder
+    from kseg.data.folder_writer import check_split
     from kseg.weak import draw_points, draw_scribbles
 
     train, val = (
         open_source(arguments.data, split, **_options(arguments))
         for split in ("train", "val")
     )
+    # Drawing takes long; what hinders the second split is told before the first.
+    check_split(arguments.output, "train", train.labels)
+    check_split(arguments.output, "val", val.labels)
     labels = train.labels
     pixels, drawn = np.zeros((2, labels.ignore_class + 1), int)
 
@@ -244,17 +279,18 @@ def _views(arguments) -> dict:
     return views
 
 
-def _protocol(views: dict) -> str:
+def _protocol(model, views: dict) -> str:
     """Words how predictions were made."""
-    from kseg.inference.tiling import OVERLAP
+    from kseg.inference.tiling import default_overlap
 
     parts = [
         "images at scale " + " ".join(f"{s:g}" for s in views.get("scales", [1.0]))
     ]
     if "tile" in views:
         height, width = views["tile"]
+        overlap = views.get("overlap", default_overlap(model, views["tile"]))
         parts.append(
-            f"tiles of {height}x{width}, overlap {views.get('overlap', OVERLAP)}, "
+            f"tiles of {height}x{width}, overlap {overlap}, "
             f"blend {views.get('blend', 'none')}"
         )
     else:
@@ -274,8 +310,10 @@ def _open_model(name: str):
 
         model = LiteRTModel(path)
         return path, model, model.labels
+    from kseg.inference.one_pass import count_classes
+
     model = models.load(path)
-    return path, model, models.read_labels(path, model.output_shape[-1])
+    return path, model, models.read_labels(path, count_classes(model))
 
 
 def _options(arguments) -> dict:
@@ -291,15 +329,24 @@ def _options(arguments) -> dict:
     return options
 
 
-def _open_source(arguments, split: str, num_classes: int):
-    """Opens the data set of the command line and checks its class count."""
+def _open_source(arguments, split: str, labels):
+    """Opens the data set of the command line, whose classes must be the model's."""
     from kseg.data import open_source
 
     source = open_source(arguments.data, split, **_options(arguments))
-    if source.labels.num_classes != num_classes:
+    found = source.labels
+    if found.num_classes != labels.num_classes:
         raise ValueError(
             "The data must have the model's classes. Received: "
-            f"{source.labels.num_classes} classes in {arguments.data!r} and "
-            f"{num_classes} in {arguments.model!r}."
+            f"{found.num_classes} classes in {arguments.data!r} and "
+            f"{labels.num_classes} in {arguments.model!r}."
+        )
+    named = not (found.are_numbered or labels.are_numbered)
+    if named and found.names != labels.names:
+        raise ValueError(
+            "The data must have the model's classes in the model's order. Received: "
+            f"{list(found.names)} in {arguments.data!r} and {list(labels.names)} in "
+            f"{arguments.model!r}. Reorder the classes of the data, or, if they mean "
+            "the same, rename them there or in the .json beside the model."
         )
     return source

@@ -45,15 +45,30 @@ class Labels:
         """The number of classes; void does not count."""
         return len(self.names)
 
-    @classmethod
-    def numbered(cls, num_classes: int, ignore_class: int = 255) -> "Labels":
-        """Returns classes called `class_0`, `class_1`, ... in default colours."""
-        names = tuple(f"class_{i}" for i in range(num_classes))
-        return cls(names, default_colors(num_classes), ignore_class)
+    @property
+    def are_numbered(self) -> bool:
+        """Whether the names are those of `numbered`, which say nothing."""
+        return self.names == _numbered_names(self.num_classes)
 
     @classmethod
-    def of(cls, classes: int | Sequence[str], ignore_class: int = 255) -> "Labels":
+    def numbered(cls, num_classes: int, ignore_class: int | None = None) -> "Labels":
+        """Returns classes called `class_0`, `class_1`, ... in default colours.
+
+        Args:
+            num_classes: How many.
+            ignore_class: The id of void; `None` for 255, or 65535 where 255 is a class.
+        """
+        return cls.named(_numbered_names(num_classes), ignore_class)
+
+    @classmethod
+    def of(
+        cls, classes: int | Sequence[str], ignore_class: int | None = None
+    ) -> "Labels":
         """Returns classes by their number or by their names.
+
+        Args:
+            classes: The number or the names.
+            ignore_class: As in `numbered`.
 
         Raises:
             ValueError: If `classes` is a text.
@@ -68,8 +83,15 @@ class Labels:
         return cls.named(classes, ignore_class)
 
     @classmethod
-    def named(cls, names: Sequence[str], ignore_class: int = 255) -> "Labels":
-        """Returns the given classes in default colours."""
+    def named(cls, names: Sequence[str], ignore_class: int | None = None) -> "Labels":
+        """Returns the given classes in default colours.
+
+        Args:
+            names: The names.
+            ignore_class: As in `numbered`.
+        """
+        if ignore_class is None:
+            ignore_class = 255 if len(names) <= 255 else 65535
         return cls(tuple(names), default_colors(len(names)), ignore_class)
 
     def to_dict(self) -> dict:
@@ -93,6 +115,10 @@ class Labels:
             tuple((r, g, b) for r, g, b in (entry["color"] for entry in classes)),
             data["ignore_class"],
         )
+
+
+def _numbered_names(num_classes: int) -> tuple[str, ...]:
+    return tuple(f"class_{i}" for i in range(num_classes))
 
 
 def default_colors(num_classes: int) -> tuple[Color, ...]:

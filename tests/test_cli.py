@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from checkpoints import hrnet_state, write_safetensors
@@ -15,6 +16,7 @@ import kseg
 from kseg import cli
 from kseg.data.folder import folder
 from kseg.data.synthetic import LABELS
+from kseg.labels import Labels
 from kseg.raster import read_image
 
 
@@ -222,8 +224,12 @@ def test_convert_makes_a_model_that_predicts(tmp_path, capsys, monkeypatch):
         (["predict", "--model", "{model}", "--alpha", "2", "."], ["--alpha"]),
         (["predict", "--model", "{model}", "--overlap", "0", "{photo}"], ["--tile"]),
         (
-            ["predict", "--model", "{model}", "--tile", "90", "90", "{photo}"],
-            ["63 pixels", "overlap=192"],
+            ["predict", "--model", "{model}", "--tile", "60", "60", "{photo}"],
+            ["63 pixels", "overlap=0"],
+        ),
+        (
+            ["predict", "--model", "{model}", "--tile", "-5", "64", "{photo}"],
+            ["`tile`", "[-5, 64]"],
         ),
         (["predict", "--model", "{model}", "{photo}", "--scales", "0"], ["`scales`"]),
         (
@@ -244,6 +250,11 @@ def test_convert_makes_a_model_that_predicts(tmp_path, capsys, monkeypatch):
             ["evaluate", "--model", "{model}", "--data", "folder", "--set",
              "path={scenes}", "classes=20"],
             ["20 classes", "9"],
+        ),
+        (
+            ["evaluate", "--model", "{model}", "--data", "folder", "--set",
+             "path={scenes}", "classes=['a','b','c','d','e','f','g','h','i']"],
+            ["['a', 'b', 'c'", "['sky'", "the model's order", ".json"],
         ),
         (["export", "--model", "{model}", "--formats", "int8"], ["calibration"]),
         (["export", "--model", "{model}", "--formats", "int4"], ["int4", "int8"]),
@@ -297,3 +308,76 @@ def test_a_wheel_trains_outside_the_repository(tmp_path, scenes):
         [sys.executable, "-c", code], check=True, cwd=tmp_path, env=environment
     )
     assert (tmp_path / "saved_models" / "mine" / "mine.keras").is_file()
+
+
+def test_classes_without_names_are_any(model, scenes, tmp_path, capsys):
+    data = ["--data", "folder", "--set", f"path={scenes}"]
+    assert cli.main(["evaluate", "--model", str(model), *data, "classes=9"]) == 0
+    bare = tmp_path / "bare.keras"
+    bare.write_bytes(model.read_bytes())
+    assert cli.main(["evaluate", "--model", str(bare), *data]) == 0
+
+
+def test_the_protocol_says_the_overlap_that_the_tile_has(model, scenes, capsys):
+    data = ["--data", "folder", "--set", f"path={scenes}"]
+    tile = ["--tile", "128", "128"]
+    assert cli.main(["evaluate", "--model", str(model), *data, *tile]) == 0
+    assert "tiles of 128x128, overlap 64, blend none" in capsys.readouterr().out
+
+
+def test_a_broken_picture_does_not_end_the_run(model, tmp_path, capsys):
+    for name in ("a.png", "c.png"):
+        Image.new("RGB", (9, 5)).save(tmp_path / name)
+    (tmp_path / "b.png").write_text("no picture")
+    out = tmp_path / "out"
+    arguments = ["--model", str(model), "--output", str(out), str(tmp_path)]
+    assert cli.main(["predict", *arguments]) == 2
+    said = capsys.readouterr()
+    assert "2 images" in said.out
+    assert f"{tmp_path / 'b.png'} failed: A picture must be a whole file" in said.err
+    assert sorted(path.name for path in out.glob("*_mask.png")) == [
+        "a_mask.png",
+        "c_mask.png",
+    ]
+
+
+@pytest.mark.parametrize("classes", [1, 255, 300])
+@pytest.mark.parametrize("probabilities", [[], ["--probabilities"]])
+def test_any_number_of_classes_is_written(classes, probabilities, tmp_path):
+    image = keras.Input((None, None, 3))
+    # Of one logit class 1, of many the last.
+    bias = np.linspace(0, 9, classes) if classes > 1 else np.ones(1)
+    layer = keras.layers.Conv2D(classes, 1, kernel_initializer="zeros")
+    model = keras.Model(image, layer(image))
+    layer.bias.assign(bias)
+    model.save(tmp_path / "net.keras")
+    Image.new("RGB", (9, 5)).save(tmp_path / "i.png")
+    arguments = ["--model", str(tmp_path / "net.keras"), "--output", str(tmp_path)]
+    arguments += [*probabilities, str(tmp_path / "i.png")]
+    if classes > 256:
+        pytest.importorskip("tifffile")
+    assert cli.main(["predict", *arguments]) == 0
+    ending = "tif" if classes > 256 else "png"
+    with Image.open(tmp_path / f"i_mask.{ending}") as mask:
+        np.testing.assert_array_equal(mask, max(classes - 1, 1))
+    with Image.open(tmp_path / "i_overlay.png") as overlay:
+        labels = Labels.numbered(max(classes, 2))
+        color = np.asarray(labels.colors[max(classes - 1, 1)])
+        assert abs(np.asarray(overlay)[0, 0] - color / 2).max() <= 1
+
+
+def test_a_litert_file_has_one_mask_with_and_without_probabilities(
+    model, scenes, tmp_path
+):
+    more = ["--formats", "float32", "--output", str(tmp_path)]
+    assert cli.main(["export", "--model", str(model), *more]) == 0
+    photo = np.random.default_rng(0).integers(0, 256, (75, 90, 3), np.uint8)
+    Image.fromarray(photo).save(tmp_path / "i.png")
+    found = []
+    for options in ([], ["--probabilities"]):
+        out = tmp_path / f"out{len(options)}"
+        arguments = ["--output", str(out), *options, str(tmp_path / "i.png")]
+        file = str(tmp_path / "net_float32.tflite")
+        assert cli.main(["predict", "--model", file, *arguments]) == 0
+        found.append((out / "i_mask.png").read_bytes())
+    assert found[0] == found[1]

@@ -81,3 +81,13 @@ def test_ignore_class_must_fit_into_a_mask(ignore_class):
 def test_wrong_classes_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         Labels(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("count", "void"), [(2, 255), (255, 255), (256, 65535), (300, 65535)]
+)
+def test_void_is_never_a_class_by_default(count, void):
+    names = [str(i) for i in range(count)]
+    for labels in (Labels.numbered(count), Labels.of(count), Labels.named(names)):
+        assert labels.ignore_class == void and labels.num_classes == count
+    assert Labels.of(count).are_numbered and not Labels.of(names).are_numbered

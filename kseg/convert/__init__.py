@@ -18,7 +18,7 @@ import keras
 from kseg import backbones, networks
 from kseg.backbones.fill import Tensors, fill
 from kseg.convert import hrnet, huggingface_segformer, mmseg, smp, torchvision
-from kseg.convert.notes import read_notes
+from kseg.convert.notes import Notes, read_notes
 from kseg.convert.recipe import Recipe
 from kseg.files import whole_file, write_json
 from kseg.labels import Labels
@@ -34,6 +34,8 @@ _SOURCES = {
     "smp": smp,
     "torchvision": torchvision,
 }
+# Those whose libraries save a `config.json` beside the tensors.
+_CONFIGURED = ("huggingface-segformer", "smp")
 # Of what files say beside the tensors: arguments of the network, and its classes.
 _TOLD = {"mmseg": mmseg.told, "smp": smp.told}
 _LABELS = {
@@ -114,9 +116,8 @@ def from_pytorch(
         )
     if source not in _SOURCES:
         raise ValueError(unknown("source", source, sources()))
-    notes = read_notes(path)
-    told = _TOLD[source](notes) if source in _TOLD else {}
-    recipe = _recipe(path, source, told | options)
+    notes = read_notes(path, config=source in _CONFIGURED)
+    recipe = _recipe(path, source, notes, options)
     whole = network in (None, recipe.network)
     if recipe.network is None and (network is None or num_classes is None):
         raise ValueError(
@@ -158,7 +159,7 @@ def from_pytorch(
     labels = _LABELS[source](notes) if whole and source in _LABELS else None
     count = model.output_shape[-1]
     if labels is None or labels.num_classes != count:
-        labels = Labels.numbered(count, 255 if count <= 255 else 65535)
+        labels = Labels.numbered(count)
     origin = {"source": source, "file": Path(path).name, "sha256": notes.sha256}
     network_arguments = {"name": name, **arguments}
     return Conversion(model, network_arguments, origin, left_out, new, labels)
@@ -187,11 +188,14 @@ def save(conversion: Conversion, path: str | Path) -> None:
     write_json(path.with_suffix(".json"), info)
 
 
-def _recipe(path: str | Path, source: str, options: dict[str, Any]) -> Recipe:
+def _recipe(
+    path: str | Path, source: str, notes: Notes, options: dict[str, Any]
+) -> Recipe:
     """Reads a checkpoint and finds out what it is of."""
     tensors = read_state_dict(path)
     for candidate in (tensors, _of_attribute(tensors)):
-        recipe = _SOURCES[source].recipe(candidate, options)
+        told = _TOLD[source](notes, candidate) if source in _TOLD else {}
+        recipe = _SOURCES[source].recipe(candidate, told | options)
         if recipe is not None:
             return recipe
     raise ValueError(

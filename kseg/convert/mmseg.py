@@ -2,11 +2,15 @@
 
 The names are those of `mmseg/models` of https://github.com/open-mmlab/mmsegmentation,
 of the configurations in `configs/deeplabv3`, `configs/pspnet` and `configs/segformer`:
-heads on ResNet or ResNetV1c, and MiT. Strides and the alignment of corners leave no
-trace in the tensors; the configuration that the files hold beside them tells.
+heads on ResNet or ResNetV1c, and MiT. Strides, dilations and the alignment of corners
+leave no trace in the tensors; the configuration that the files hold beside them tells.
+What it leaves out is as the classes of `mmseg/models` start. Where there is no
+configuration, the network is that of `configs/_base_/models`: output stride 8.
 """
 
+import ast
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -23,6 +27,22 @@ FORMS = (
 )
 _BACKBONES = ("resnet50_torch", "resnet101_torch", "resnet50_v1c", "resnet101_v1c")
 _HEAD = "decode_head"
+_RATES = (6, 12, 18)
+# Strides and dilations of a ResNet's stages by the output stride.
+_STAGES = {
+    8: ((1, 2, 1, 1), (1, 1, 2, 4)),
+    16: ((1, 2, 2, 1), (1, 1, 1, 2)),
+}
+# What else leaves no trace, and is as it starts. Of a multi-grid the dilations are
+# given whole there, not as multiples.
+_MUST = (
+    ("backbone", "multi_grid", None),
+    ("backbone", "style", "pytorch"),
+    (_HEAD, "pool_scales", (1, 2, 3, 6)),
+    (_HEAD, "interpolate_mode", "bilinear"),
+)
+# Texts and comments, whose brackets do not count, and brackets.
+_TOKEN = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|#.*|[()\[\]{}]""")
 # What MMSegmentation calls a MiT's parts, as the published files of SegFormer do.
 _MIT_NAMES = (
     (r"backbone\.layers\.(\d)\.0\.projection\.", r"patch_embeddings.\1.proj."),
@@ -40,35 +60,110 @@ _MIT_NAMES = (
 )
 
 
-def told(notes: Notes) -> dict[str, Any]:
+def told(notes: Notes, tensors: Tensors) -> dict[str, Any]:
     """Reads what no tensor shows from the configuration in a checkpoint.
 
     Args:
         notes: `meta` has it: under `config` of version 0, under `cfg` of version 1.
+        tensors: Arrays by the names of a state dictionary.
 
     Returns:
-        Arguments of `kseg.build`; none where there is no configuration.
+        Arguments of `kseg.build`; none where there is no configuration of a model.
 
     Raises:
-        ValueError: If the network has a multi-grid: its dilations are given there
-            whole, not as multiples.
+        ValueError: If the network computes what kseg's do not.
 
     Example:
-    >>> told(Notes({"cfg": "strides=(1, 2, 2, 1), align_corners=True"}, {}, ""))
-    {'align_corners': True, 'output_stride': 16}
+    >>> backbone = "backbone=dict(strides=(1, 2, 2, 1), dilations=(1, 1, 1, 2))"
+    >>> head = "decode_head=dict(align_corners=True)"
+    >>> told(Notes({"cfg": f"model = dict({backbone}, {head})"}, {}, ""), {})
+    {'align_corners': True, 'output_stride': 16, 'dilate_first': True}
     """
-    config = str(notes.meta.get("cfg") or notes.meta.get("config") or "")
-    if re.search(r"multi_grid=[(\[]", config):
-        raise ValueError(
-            "A network of mmseg with `multi_grid` has dilations that kseg's do not. "
-            "Received: a checkpoint whose configuration sets it."
-        )
-    options: dict[str, Any] = {}
-    if "align_corners=True" in config:
-        options["align_corners"] = True
-    if strides := re.search(r"strides=\(1, 2, (\d), (\d)\)", config):
-        options["output_stride"] = 8 * int(strides[1]) * int(strides[2])
+    config = notes.meta.get("cfg") or notes.meta.get("config")
+    model = _model(config) if isinstance(config, str) else {}
+    backbone, head = (model.get(key) for key in ("backbone", _HEAD))
+    if not isinstance(backbone, dict) or not isinstance(head, dict):
+        return {}
+    for part, option, must in _MUST:
+        value = model[part].get(option, must)
+        if value != must:
+            raise ValueError(
+                f"A network of mmseg must have `{option}` {must!r} in its {part}: "
+                "kseg's have no other. Received: a checkpoint whose configuration "
+                f"says {value!r}."
+            )
+    options: dict[str, Any] = {"align_corners": head.get("align_corners") is True}
+    if f"{_HEAD}.fusion_conv.conv.weight" in tensors:
+        return options
+    stride = options["output_stride"] = _output_stride(backbone)
+    options["dilate_first"] = backbone.get("contract_dilation") is not True
+    if f"{_HEAD}.aspp_modules.0.conv.weight" in tensors:
+        options["rates"] = _rates(head.get("dilations", (1, *_RATES)), stride)
     return options
+
+
+def _model(config: str) -> dict[str, Any]:
+    """Reads `model = dict(...)`, to the bracket that closes it, or raises."""
+    start = re.search(r"^model\s*=\s*(?=dict\()", config, re.MULTILINE)
+    if start is None:
+        return {}
+    depth, end = 0, len(config)
+    for token in _TOKEN.finditer(config, start.end()):
+        depth += (token[0] in "([{") - (token[0] in ")]}")
+        if not depth:
+            end = token.end()
+            break
+    try:
+        return _value(ast.parse(config[start.end() : end], mode="eval").body)
+    except SyntaxError as error:
+        raise ValueError(
+            "The configuration in a checkpoint of mmseg must be Python. Received: "
+            f"{config[start.start() : end]!r:.200}: {error}. Save the `state_dict` "
+            "alone, and say in `options` what it says."
+        ) from error
+
+
+def _value(node: ast.expr) -> Any:
+    """Returns what an expression says: lists as tuples, and `None` for a variable."""
+    if isinstance(node, ast.Call):
+        return {key.arg: _value(key.value) for key in node.keywords}
+    if isinstance(node, ast.Dict):
+        pairs = zip(node.keys, node.values, strict=True)
+        return {_value(key): _value(value) for key, value in pairs if key}
+    if isinstance(node, ast.Tuple | ast.List):
+        return tuple(_value(entry) for entry in node.elts)
+    return node.value if isinstance(node, ast.Constant) else None
+
+
+def _output_stride(backbone: Mapping[str, Any]) -> int:
+    """Returns the output stride of a ResNet, or raises."""
+    strides = backbone.get("strides", (1, 2, 2, 2))
+    dilations = backbone.get("dilations", (1, 1, 1, 1))
+    for stride, known in _STAGES.items():
+        if (strides, dilations) == known:
+            return stride
+    raise ValueError(
+        "The strides and dilations of a ResNet of mmseg must be "
+        + " or ".join(f"{one} and {two}" for one, two in _STAGES.values())
+        + ". Received: a checkpoint whose configuration says "
+        f"{strides} and {dilations}."
+    )
+
+
+def _rates(dilations: Any, stride: int) -> tuple[int, ...]:
+    """Returns the rates of the pyramid at output stride 16, or raises."""
+    if (
+        not isinstance(dilations, tuple)
+        or not all(type(x) is int for x in dilations)
+        or dilations[:1] != (1,)
+        or any(x * stride % 16 for x in dilations[1:])
+    ):
+        raise ValueError(
+            "The dilations of an ASPPHead of mmseg must be 1 and, at an output stride "
+            f"of {stride}, multiples of {16 // stride}. Received: a checkpoint whose "
+            f"configuration says {dilations}."
+        )
+    return tuple(x * stride // 16 for x in dilations[1:])
 
 
 def labels(notes: Notes) -> Labels | None:
@@ -80,7 +175,7 @@ def labels(notes: Notes) -> Labels | None:
     """
     data = notes.meta.get("dataset_meta")
     given = {**notes.meta, **(data if isinstance(data, dict) else {})}
-    given = {key.lower(): value for key, value in given.items() if key.isalpha()}
+    given = {str(key).lower(): value for key, value in given.items()}
     return named(given.get("classes"), given.get("palette"))
 
 
@@ -124,9 +219,10 @@ def recipe(tensors: Tensors, options: Options) -> Recipe | None:
             | _module("aspp_modules.0", "aspp_1x1")
             | _module("bottleneck", "aspp_fuse")
         )
-        for number in (1, 2, 3):
-            rate = 6 * number * 16 // arguments["output_stride"]
-            layers |= _module(f"aspp_modules.{number}", f"aspp_rate{rate}")
+        rates = arguments["rates"] = tuple(arguments.get("rates") or _RATES)
+        for number, rate in enumerate(rates, start=1):
+            distance = rate * 16 // arguments["output_stride"]
+            layers |= _module(f"aspp_modules.{number}", f"aspp_rate{distance}")
         # Theirs has the mean of the image ahead of the other branches.
         tensors = tensors | {bottleneck: np.roll(tensors[bottleneck], -filters, 1)}
         arguments |= {"multi_grid": (1, 1, 1), "fuse_kernel_size": 3}
@@ -141,6 +237,13 @@ def _module(module, layer):
 
 def _segformer(tensors, options):
     """Returns the recipe of a SegFormer, its maps the deepest first."""
+    options = dict(options)
+    if options.pop("align_corners", False):
+        raise ValueError(
+            "A SegFormer of mmseg must have `align_corners` False: kseg's resizes its "
+            "maps without aligned corners. Received: a checkpoint, or options, with "
+            "True."
+        )
     renamed = {}
     for name, value in tensors.items():
         for theirs, ours in _MIT_NAMES:

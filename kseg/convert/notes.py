@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,39 +25,52 @@ class Notes(NamedTuple):
     sha256: str
 
 
-def read_notes(path: str | Path) -> Notes:
+def read_notes(path: str | Path, config: bool) -> Notes:
     """Reads what a checkpoint says of itself; what it does not say is empty.
 
     Args:
         path: As in `kseg.state_dict.read_state_dict`.
+        config: Whether a `config.json` beside it is of the library that saved it.
 
     Raises:
-        ValueError: If there is a `config.json` beside it that is no JSON object.
+        ValueError: If `config` and there is one that is no JSON object.
     """
     with open(path, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return Notes(read_meta(path), _read_config(Path(path).parent), digest)
+    beside = _read_config(Path(path).parent) if config else {}
+    return Notes(read_meta(path), beside, digest)
 
 
-def named(
-    names: Sequence[str] | None, colors: Sequence[Sequence[int]] | None = None
-) -> Labels | None:
+def named(names: object, colors: object = None) -> Labels | None:
     """Returns labels of the names and colours that a file gives.
 
     Args:
-        names: Those of the classes.
-        colors: An RGB colour of each; others are taken where they do not fit.
+        names: Those of the classes: a list or tuple of texts.
+        colors: An RGB colour of each: as many lists or tuples of three numbers in 0
+            to 255. For anything else, such as mmseg's `"random"`, there are default
+            colours.
 
     Returns:
-        The labels, or `None` where there are no names or two are the same.
+        The labels, or `None` where the names are no such list, are none, or two are
+        the same.
     """
-    names = [str(name) for name in names or ()]
-    if not names or len(set(names)) < len(names):
+    if not isinstance(names, list | tuple) or not names:
         return None
-    given = tuple((int(r), int(g), int(b)) for r, g, b in colors or ())
-    if len(given) != len(names):
-        given = default_colors(len(names))
+    if not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
+        return None
+    given = default_colors(len(names))
+    if isinstance(colors, list | tuple) and len(colors) == len(names):
+        if all(map(_is_color, colors)):
+            given = tuple((r, g, b) for r, g, b in colors)
     return Labels(tuple(names), given, 255 if len(names) <= 255 else 65535)
+
+
+def _is_color(value: object) -> bool:
+    return (
+        isinstance(value, list | tuple)
+        and len(value) == 3
+        and all(type(channel) is int and 0 <= channel <= 255 for channel in value)
+    )
 
 
 def _read_config(folder: Path) -> dict[str, Any]:
@@ -65,7 +78,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        config = json.loads(path.read_text("utf-8"))
+        config = json.loads(path.read_text("utf-8-sig"))
     except ValueError as error:
         config = error
     if not isinstance(config, dict):

@@ -25,28 +25,39 @@ _LEFT_OUT = {"smp_pspnet": r"classification_head\.|encoder\.layer[34]\."}
 _RATES = (12, 24, 36)
 # What else the tensors do not show must be as a network starts with.
 _MUST = {"decoder_interpolation": "nearest"}
+# A tensor that only this class of smp has.
+_KINDS = {
+    "Unet": "decoder.blocks.4.conv1.0.weight",
+    "PSPNet": "decoder.psp.blocks.0.pool.1.0.weight",
+    "DeepLabV3Plus": "decoder.block2.0.0.weight",
+}
 
 
-def told(notes: Notes) -> dict[str, Any]:
+def told(notes: Notes, tensors: Tensors) -> dict[str, Any]:
     """Reads what no tensor shows from the `config.json` beside a checkpoint.
 
     Args:
         notes: `config` has the arguments that the network was made with.
+        tensors: Arrays by the names of a state dictionary.
 
     Returns:
-        Arguments of `kseg.build`; none where there is no configuration.
+        Arguments of `kseg.build`; none where there is no configuration, or it is of
+        another class than the tensors.
 
     Raises:
         ValueError: If the network computes what kseg's does not.
     """
-    config = notes.config
+    config = {key: x for key, x in notes.config.items() if x is not None}
+    kind = _kind(tensors)
+    if kind is None or config.get("_model_class") != kind:
+        return {}
     for option, must in _MUST.items():
         if config.get(option, must) != must:
             raise ValueError(
                 f"A network of smp must have `{option}` {must!r}. Received: a "
                 f"config.json with {config[option]!r}."
             )
-    if config.get("_model_class") != "DeepLabV3Plus":
+    if kind != "DeepLabV3Plus":
         return {}
     return {
         "output_stride": int(config.get("encoder_output_stride", 16)),
@@ -69,11 +80,12 @@ def recipe(tensors: Tensors, options: Options) -> Recipe | None:
     backbone = resnet_backbone(tensors, "encoder.")
     if backbone is None or f"{_HEAD}.weight" not in tensors:
         return None
-    if "decoder.blocks.4.conv1.0.weight" in tensors:
+    kind = _kind(tensors)
+    if kind == "Unet":
         network, (widths, layers) = "smp_unet", _unet(tensors)
-    elif "decoder.psp.blocks.0.pool.1.0.weight" in tensors:
+    elif kind == "PSPNet":
         network, (widths, layers) = "smp_pspnet", _pspnet(tensors)
-    elif "decoder.block2.0.0.weight" in tensors:
+    elif kind == "DeepLabV3Plus":
         network, (widths, layers) = (
             "smp_deeplabv3plus",
             _deeplabv3plus(tensors, options.get("rates", _RATES)),
@@ -93,6 +105,11 @@ def recipe(tensors: Tensors, options: Options) -> Recipe | None:
     }
     left_out = _LEFT_OUT.get(network, r"classification_head\.")
     return Recipe(network, arguments, tensors, layers, left_out)
+
+
+def _kind(tensors: Tensors) -> str | None:
+    """Returns the class of smp that a checkpoint is of, or `None`."""
+    return next((kind for kind, name in _KINDS.items() if name in tensors), None)
 
 
 def _unet(tensors):

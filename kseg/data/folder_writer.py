@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -37,21 +38,13 @@ def write_folder(
             `None` for the masks of `source`.
 
     Raises:
-        FileExistsError: If the split exists and holds something.
-        ValueError: If `split` is no name of a folder, the folder's `labels.json` has
-            other classes, a mask is not of its image's size, or a mask holds an id
-            above 255.
+        FileExistsError: As `check_split`.
+        ValueError: As `check_split`, or if a mask is not of its image's size or holds
+            an id above 255.
     """
+    check_split(path, split, source.labels)
     path = Path(path)
     target = path / split
-    if Path(split).name != split or split in ("", ".."):
-        raise ValueError(f"`split` must be the name of a folder. Received: {split!r}.")
-    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
-        raise FileExistsError(
-            f"A split must be new or empty. Received: {target}, which holds "
-            "something. Delete it, or name another folder."
-        )
-    _check_labels(path / "labels.json", source.labels)
     temporary = path / f".{os.getpid()}.{split}"
     try:
         (temporary / "images").mkdir(parents=True)
@@ -64,6 +57,34 @@ def write_folder(
         temporary.rename(target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def check_split(path: str | os.PathLike[str], split: str, labels: Labels) -> None:
+    """Raises if a split cannot be written.
+
+    Args:
+        path: As of `write_folder`.
+        split: As of `write_folder`.
+        labels: The classes of the examples.
+
+    Raises:
+        FileExistsError: If the split exists and holds something.
+        ValueError: If `split` is no name of a folder or begins with a dot, as what
+            readers of folders pass over does, or the folder's `labels.json` has
+            other classes, colours or another ignore class.
+    """
+    target = Path(path) / split
+    if not split or Path(split).name != split or split.startswith("."):
+        raise ValueError(
+            "`split` must be the name of a folder that is not hidden. Received: "
+            f"{split!r}."
+        )
+    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+        raise FileExistsError(
+            f"A split must be new or empty. Received: {target}, which holds "
+            "something. Delete it, or name another folder."
+        )
+    _check_labels(Path(path) / "labels.json", labels)
 
 
 def _write_example(folder, name, index, source, masks) -> None:
@@ -99,8 +120,12 @@ def _link(file: Path, target: Path) -> None:
 
 
 def _names(source: Source) -> list[str]:
-    """Returns names of files: those of the examples, numbered if one comes twice."""
-    names = [source.name(index).replace("/", "_") for index in range(len(source))]
+    """Returns names of files: those of the examples, numbered if one comes twice.
+
+    None is hidden: readers of folders pass over names that begin with a dot.
+    """
+    given = (source.name(index) for index in range(len(source)))
+    names = [re.sub(r"^$|^\.|/", "_", name) for name in given]
     if len({name.lower() for name in names}) < len(names):
         return [f"{index:06d}_{name}" for index, name in enumerate(names)]
     return names
@@ -108,9 +133,13 @@ def _names(source: Source) -> list[str]:
 
 def _check_labels(file: Path, labels: Labels) -> None:
     """Raises if the folder has other classes already."""
-    found = Labels.from_dict(json.loads(file.read_text())) if file.exists() else labels
-    if found != labels:
-        raise ValueError(
-            f"All splits of a folder must have the same classes. Received: {file} with "
-            f"{list(found.names)}, and a source with {list(labels.names)}."
-        )
+    if not file.exists():
+        return
+    found = Labels.from_dict(json.loads(file.read_text()))
+    for what in ("names", "colors", "ignore_class"):
+        theirs, ours = getattr(found, what), getattr(labels, what)
+        if theirs != ours:
+            raise ValueError(
+                f"All splits of a folder must have the same classes. Received: {file} "
+                f"with {what} {theirs}, and a source with {ours}."
+            )

@@ -72,7 +72,7 @@ class LiteRTModel:
             image: uint8 `(height, width, channels)` of the input's size.
 
         Returns:
-            uint8 class ids `(height, width)`.
+            uint8 class ids `(height, width)`, uint16 beyond 256 classes.
 
         Raises:
             ValueError: If `image` has another shape or type.
@@ -82,7 +82,9 @@ class LiteRTModel:
             return values
         if values.shape[-1] == 1:  # the logit of class 1 against class 0
             return (values[..., 0] > (self._zero_point or 0)).astype("uint8")
-        return values.argmax(axis=-1).astype("uint8")
+        return values.argmax(-1).astype(
+            "uint8" if values.shape[-1] <= 256 else "uint16"
+        )
 
     def _run(self, image: np.ndarray) -> np.ndarray:
         """Returns the file's raw output for one image, without the batch axis."""

@@ -81,7 +81,9 @@ def checked_costs(compatibility, num_labels) -> np.ndarray:
 
 def check_triangles(costs) -> None:
     """Raises if the way over a third label is cheaper than the direct one."""
-    detour = (costs[:, :, None] + costs[None]).min(axis=1)
+    detour = np.full_like(costs, np.inf)
+    for label in range(len(costs)):  # all at once would take labels^3 numbers
+        np.minimum(detour, costs[:, label, None] + costs[label], out=detour)
     if (costs > detour * (1 + 1e-12)).any():
         a, b = np.argwhere(costs > detour * (1 + 1e-12))[0].tolist()
         raise ValueError(

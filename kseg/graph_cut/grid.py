@@ -54,7 +54,7 @@ def contrast_weights(
             d^2 over the edges.
 
     Returns:
-        float64 array `(m,)`, above 0 to 1.
+        float64 array `(m,)`, 0 to 1.
 
     Raises:
         ValueError: If an array is not as described, or `sigma` is not positive.
@@ -77,11 +77,11 @@ def contrast_weights(
     edges = checked_edges(edges, height * width)
     first, second = edges[:, 0], edges[:, 1]
     colors = image.reshape(height * width, -1).astype(np.float64)
-    squares = ((colors[first] - colors[second]) ** 2).sum(axis=1)
-    if sigma is not None:
-        variance = sigma**2
-    else:
+    distances = np.linalg.norm(colors[first] - colors[second], axis=1)
+    if sigma is None:
         # An image of one colour has none, nor any contrast that it could scale.
-        variance = squares.sum() / max(len(squares), 1) or 1.0
+        sigma = np.sqrt((distances**2).sum() / max(len(distances), 1)) or 1.0
+    with np.errstate(over="ignore"):  # beside a tiny sigma any contrast is infinite
+        contrast = (distances / sigma) ** 2
     rows, columns = np.divmod(first, width) - np.array(np.divmod(second, width))
-    return np.exp(-squares / (2 * variance)) / np.hypot(rows, columns)
+    return np.exp(-contrast / 2) / np.hypot(rows, columns)

@@ -68,8 +68,10 @@ def alpha_expansion(
     >>> alpha_expansion(unary, np.array([[0, 1], [1, 2]]), np.ones(2))
     array([0, 0, 0], dtype=int32)
     """
+    is_potts = compatibility is None
     unary, edges, weights, compatibility = checked(unary, edges, weights, compatibility)
-    check_triangles(compatibility)
+    if not is_potts:
+        check_triangles(compatibility)
 
     def move(labels, label):
         allowed = np.isfinite(unary[:, label])

@@ -20,9 +20,10 @@ def predict_logits(model: keras.Model, image: np.ndarray) -> np.ndarray:
         float32 array `(height, width, num_classes)`.
 
     Raises:
-        ValueError: If `image` is not such an array.
+        ValueError: If `image` is not such an array, or `model` as `check_model` says.
     """
     check_image(image)
+    check_model(model)
     height, width = image.shape[:2]
     fixed = fixed_size(model)
     if None not in fixed:
@@ -51,6 +52,8 @@ def whole_ids(model, image: np.ndarray) -> np.ndarray:
     """
     if isinstance(model, keras.Model):
         return ids_of(np.asarray(class_logits(predict_logits(model, image))))
+    if model.output != "class_map":
+        return ids_of(whole_probabilities(model, image))
     ids = model.predict_ids(_fit(image, model.input_size, model.output_size))
     return _resize(ids, image.shape[:2])
 
@@ -99,7 +102,8 @@ def ids_of(scores: np.ndarray) -> np.ndarray:
 def count_classes(model) -> int:
     """Returns how many probabilities a model has for a pixel."""
     if isinstance(model, keras.Model):
-        return max(model.output_shape[-1], 2)  # one logit is two probabilities
+        # One logit is two probabilities.
+        return max(model.outputs[0].shape[-1], 2)
     return model.labels.num_classes
 
 
@@ -161,6 +165,41 @@ def _resize_channels(array: np.ndarray, size) -> np.ndarray:
     """Resizes `(height, width, channels)` in floating point, bilinearly."""
     channels = [_resize(channel, size) for channel in np.moveaxis(array, -1, 0)]
     return np.stack(channels, axis=-1)
+
+
+def check_model(model) -> None:
+    """Raises if a model does not make one map of one RGB image.
+
+    Args:
+        model: A network of kseg, or a `kseg.export.LiteRTModel`.
+
+    Raises:
+        ValueError: If it has more inputs or outputs than one, takes other channels
+            than three, gives no map, or fixes one side of the image alone.
+    """
+    if not isinstance(model, keras.Model):
+        inputs, outputs = [(1, *model.image_shape)], [(1, *model.output_size, 1)]
+    else:
+        inputs, outputs = (
+            [tuple(x.shape) for x in getattr(model, side, None) or ()]
+            for side in ("inputs", "outputs")
+        )
+    if (
+        [len(shape) for shape in inputs + outputs] != [4, 4]
+        or inputs[0][-1] != 3
+        or outputs[0][-1] is None
+    ):
+        raise ValueError(
+            "A model must make one map (batch, height, width, num_classes) of RGB "
+            f"images (batch, height, width, 3). Received: inputs {inputs} and outputs "
+            f"{outputs}. Of several outputs `keras.Model(model.inputs, "
+            "model.outputs[0])` keeps one."
+        )
+    if (inputs[0][1] is None) != (inputs[0][2] is None):
+        raise ValueError(
+            "A model must take images of any size, or of one. Received: inputs "
+            f"{inputs}, of which one side is fixed."
+        )
 
 
 def check_image(image) -> None:

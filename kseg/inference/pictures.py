@@ -21,7 +21,8 @@ def colorize(ids: np.ndarray, labels: Labels) -> np.ndarray:
         uint8 array `(height, width, 3)`.
     """
     palette = np.array([*labels.colors, _VOID], np.uint8)
-    return palette[np.minimum(ids, labels.num_classes)]
+    # A negative id becomes a large one, and so white.
+    return palette[np.minimum(ids.astype(np.uint32), labels.num_classes)]
 
 
 def overlay(

@@ -7,8 +7,14 @@ import numpy as np
 
 from kseg.inference.crf_options import Crf, crf_arguments
 from kseg.inference.dense_crf import dense_crf
-from kseg.inference.one_pass import check_image, count_classes, ids_of, whole_ids
-from kseg.inference.tiling import OVERLAP, lay_tiles
+from kseg.inference.one_pass import (
+    check_image,
+    check_model,
+    count_classes,
+    ids_of,
+    whole_ids,
+)
+from kseg.inference.tiling import lay_tiles
 from kseg.inference.views import check_views, view_probabilities
 
 
@@ -16,7 +22,7 @@ def predict(
     model,
     image: np.ndarray,
     tile: tuple[int, int] | None = None,
-    overlap: int = OVERLAP,
+    overlap: int | None = None,
     blend: str = "none",
     scales: Sequence[float] = (1.0,),
     flip: bool = False,
@@ -30,16 +36,18 @@ def predict(
 
     Args:
         model: A network of kseg, or a `kseg.export.LiteRTModel`. A model of a fixed
-            size sees the image resized to it, unless `tile` is that size, and its
-            class ids are brought back to the image's size by nearest neighbours. One
-            that returns class ids takes no option but tiles without blending.
+            size sees the image resized to it, unless `tile` is that size, and what
+            it returns is brought back to the image's size bilinearly. One that
+            returns class ids takes no option but tiles without blending, and its ids
+            are brought back by nearest neighbours.
         image: uint8 array `(height, width, 3)`, RGB.
         tile: Height and width that the model sees at once, a size that it takes; its
             own if that is fixed. `None` for the whole image.
-        overlap: Least number of pixels that neighbouring tiles share. Where half of
-            it, or of blends a quarter, in whole strides of 32 pixels, covers what a
-            result depends on, tiles give what the whole image gives. U-Nets of
-            `valid` convolutions need none.
+        overlap: Least number of pixels that neighbouring tiles share; `None` for
+            192, or half of tiles that are too small for it. Where half of it, or of
+            blends a quarter, in whole strides of 32 pixels, covers what a result
+            depends on, tiles give what the whole image gives. U-Nets of `valid`
+            convolutions need none.
         blend: `"none"` keeps of each tile what lies deepest in it; `"linear"` and
             `"gaussian"` weigh neighbours.
         scales: Factors of the image's height and width. Images and probabilities
@@ -77,7 +85,7 @@ def predict_probabilities(
     model,
     image: np.ndarray,
     tile: tuple[int, int] | None = None,
-    overlap: int = OVERLAP,
+    overlap: int | None = None,
     blend: str = "none",
     scales: Sequence[float] = (1.0,),
     flip: bool = False,
@@ -105,21 +113,40 @@ def predict_probabilities(
         ValueError: As of `predict`, or if the model only returns class ids.
     """
     check_image(image)
-    if returns_ids(model):
-        raise ValueError(
-            "Probabilities need a model that returns them or logits. Received: a "
-            "LiteRT file that returns a class map."
-        )
+    check_gives_probabilities(model)
     options = (tile, overlap, blend, scales, flip, turns, crf)
     check_options(model, *options)
     return _probabilities(model, image, *options)
 
 
-def check_options(model, tile, overlap, blend, scales, flip, turns, crf) -> None:
-    """Raises if the options of `predict` are wrong or too much for a model."""
+def check_gives_probabilities(model) -> None:
+    """Raises if `predict_probabilities` cannot run a model.
+
+    Raises:
+        ValueError: If it returns class ids.
+    """
+    if returns_ids(model):
+        raise ValueError(
+            "Probabilities need a model that returns them or logits. Received: a "
+            "LiteRT file that returns a class map."
+        )
+
+
+def check_options(
+    model,
+    tile: tuple[int, int] | None = None,
+    overlap: int | None = None,
+    blend: str = "none",
+    scales: Sequence[float] = (1.0,),
+    flip: bool = False,
+    turns: bool = False,
+    crf: Crf | None = None,
+) -> None:
+    """Raises if `predict` cannot run a model, or its options are wrong for it."""
+    check_model(model)
     check_views(model, tile, scales)
     if tile is not None:
-        lay_tiles(model, tuple(tile), tile, overlap, blend)
+        lay_tiles(model, tile, tile, overlap, blend)
     elif blend != "none":
         raise ValueError(
             f"Only tiles are blended. Received: blend={blend!r} without `tile`."

@@ -10,21 +10,22 @@ import tqdm
 from kseg.inference.crf_options import Crf, crf_arguments, crf_halo
 from kseg.inference.dense_crf import dense_crf
 from kseg.inference.one_pass import (
+    check_model,
     count_classes,
     fixed_size,
     ids_of,
     valid_size,
 )
 from kseg.inference.predict import check_options
-from kseg.inference.tiling import OVERLAP, lay_tiles
+from kseg.inference.tiling import lay_tiles
 from kseg.inference.views import view_probabilities
 from kseg.labels import Labels
 from kseg.raster import check_output, open_windows, write_bands
 
 # Height and width of tiles, where the network takes any.
 _TILE = 512
-# Bytes of a block's probabilities, and most pixels of one that a CRF sees with its
-# halo: it needs far more for each.
+# Bytes of a block's probabilities, and pixels of one that a CRF sees with its halo: it
+# needs far more for each. A block of one tile may have more.
 _BLOCK_BYTES = 1 << 26
 _CRF_PIXELS = 1 << 20
 
@@ -35,7 +36,7 @@ def predict_file(
     output: str | Path,
     labels: Labels | None = None,
     tile: tuple[int, int] | None = None,
-    overlap: int = OVERLAP,
+    overlap: int | None = None,
     blend: str = "none",
     scales: Sequence[float] = (1.0,),
     flip: bool = False,
@@ -69,14 +70,17 @@ def predict_file(
         turns: Whether to average over quarter turns.
         crf: The dense CRF, if any.
         block: Height and width, about, of the parts that are computed at once; `None`
-            for what 64 MiB of probabilities are of, or less with a CRF.
+            for what 64 MiB of probabilities are of, or less with a CRF: with what it
+            sees around them, 1024.
 
     Raises:
-        ValueError: As of `kseg.predict`, or if a file is none that can be read or
-            written.
+        ValueError: As of `kseg.predict`, if a file is none that can be read or
+            written, or a CRF looks so far that it needs to be told `block`.
         ImportError: If the package tifffile is needed and not there.
     """
+    check_model(model)
     num_classes = count_classes(model)
+    check_output(output, None, num_classes)
     if labels is None:
         own = getattr(model, "labels", None)
         labels = own if isinstance(own, Labels) else Labels.numbered(num_classes)
@@ -85,14 +89,16 @@ def predict_file(
             "The labels must name the model's classes. Received: "
             f"{labels.num_classes} labels for {num_classes} classes."
         )
-    tile = tile or _default_tile(model)
+    tile = _default_tile(model) if tile is None else tile
     views = (tile, overlap, blend, scales, flip, turns)
     check_options(model, *views, crf)
     arguments = None if crf is None else crf_arguments(crf, num_classes)
-    side = _block_side(block, num_classes, arguments)
+    if block is not None and block < 1:
+        raise ValueError(f"`block` must be 1 or more. Received: {block}.")
     with open_windows(path) as image:
         size = image.shape[0], image.shape[1]
         check_output(output, size, num_classes)
+        side = block or _block_side(size, num_classes, arguments)
         tiles = lay_tiles(model, size, tile, overlap)
         rows, columns = (
             _blocks([span.kept for span in spans], side)
@@ -107,26 +113,35 @@ def _default_tile(model) -> tuple[int, int]:
     valid = valid_size(model)
     side = valid.padded(_TILE - 2 * valid.border) if valid else _TILE
     height, width = fixed_size(model)
-    return height or side, width or side
+    return (side, side) if height is None or width is None else (height, width)
 
 
-def _block_side(block: int | None, num_classes: int, arguments: dict | None) -> int:
-    """Returns the height and width of blocks that were asked for, or that memory has.
+def _block_side(size: tuple[int, int], num_classes: int, arguments: dict | None) -> int:
+    """Returns the height and width of the blocks that memory has room for.
 
     Args:
-        block: What was asked for.
+        size: Height and width of the image.
         num_classes: Number of classes.
         arguments: Those of the CRF.
+
+    Raises:
+        ValueError: If the CRF would mostly see what lies around blocks.
     """
-    if block is not None:
-        if block < 1:
-            raise ValueError(f"`block` must be 1 or more. Received: {block}.")
-        return block
     side = math.isqrt(_BLOCK_BYTES // (4 * num_classes))
-    if arguments is not None:
-        halo = crf_halo(arguments)
-        side = min(side, max(math.isqrt(_CRF_PIXELS) - 2 * halo, halo))
-    return side
+    if arguments is None:
+        return side
+    if size[0] * size[1] <= _CRF_PIXELS:  # no halo reaches beyond the image
+        return side
+    halo = crf_halo(arguments)
+    room = math.isqrt(_CRF_PIXELS) - 2 * halo
+    if room < halo:
+        raise ValueError(
+            "Without `block`, a CRF that looks two standard deviations around blocks "
+            f"must not look farther than {math.isqrt(_CRF_PIXELS) // 3} pixels. "
+            f"Received: {halo} pixels, for an image of {size[0]}x{size[1]}. Give "
+            "`block`, to which its memory grows, or smaller deviations."
+        )
+    return min(side, room)
 
 
 def _blocks(cells: list[slice], side: int) -> list[slice]:

@@ -14,6 +14,7 @@ share, where results may depend on a tile's border, and sum to 1 everywhere.
 """
 
 import itertools
+import numbers
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -75,7 +76,7 @@ def lay_tiles(
     model,
     size: tuple[int, int],
     tile: tuple[int, int],
-    overlap: int = OVERLAP,
+    overlap: int | None = None,
     blend: str = "none",
 ) -> Tiles:
     """Lays tiles over an image.
@@ -92,7 +93,8 @@ def lay_tiles(
         tile: Height and width that the model sees at once, a size that it takes; its
             own if that is fixed. Networks of `same` convolutions that take any size
             see up to 31 pixels less, or all of a smaller image.
-        overlap: Least number of pixels that neighbours share of what they return.
+        overlap: Least number of pixels that neighbours share of what they return;
+            `None` for `default_overlap`.
         blend: `"none"`: of two tiles that share a pixel the one counts in whose
             result it lies deeper. `"linear"` and `"gaussian"` weigh them by distance
             from a tile's border or middle.
@@ -101,8 +103,8 @@ def lay_tiles(
         The tiles.
 
     Raises:
-        ValueError: If `blend` is unknown, the model does not take the tile, or the
-            overlap leaves too little of it.
+        ValueError: If `blend` is unknown, `tile` is no pair of sizes, the model does
+            not take it, or the overlap leaves too little of it.
 
     Example:
     >>> import kseg
@@ -113,19 +115,16 @@ def lay_tiles(
     """
     if blend not in BLENDS:
         raise ValueError(unknown("blend", blend, list(BLENDS)))
-    fixed = _check_fixed(model, tile)
-    given = output_size(model, tile)
-    stride, least, shared = _STRIDE, _STRIDE, overlap
-    if given != tuple(tile):
-        valid, shared = valid_size(model), 0
-        stride = least = valid.step if valid else _STRIDE
-    elif None in fixed:
-        least = 2 * stride - 1  # what `_in_phase` may cut off must not be missing
-    if overlap < 0 or min(given) - shared < least:
+    fixed, given, stride, least = _facts(model, tile)
+    if overlap is None:
+        overlap = default_overlap(model, tile)
+    shared = overlap if given == tuple(tile) else 0
+    right = isinstance(overlap, numbers.Integral) and overlap >= 0
+    if not right or min(given) - shared < least:
         raise ValueError(
             f"A tile must return {least} pixels or more beside `overlap`, which must "
-            f"not be negative. Received: tile={tuple(tile)}, which returns {given}, "
-            f"and overlap={overlap}. Use larger tiles or a smaller overlap."
+            f"be an integer of 0 or more. Received: tile={tuple(tile)}, which returns "
+            f"{given}, and overlap={overlap}. Use larger tiles or a smaller overlap."
         )
     sides, axes = [], []
     for axis, have in enumerate(size):
@@ -135,6 +134,50 @@ def lay_tiles(
         sides.append(side)
         axes.append(_spans(have, side, inner, shared, stride, blend))
     return Tiles((sides[0], sides[1]), *axes)
+
+
+def default_overlap(model, tile: tuple[int, int]) -> int:
+    """Returns how many pixels tiles share where nobody says it.
+
+    Args:
+        model: As in `lay_tiles`.
+        tile: As in `lay_tiles`.
+
+    Returns:
+        192, or half of a tile that leaves too little beside it, or less; 0 where the
+        model returns the middle of a tile.
+
+    Raises:
+        ValueError: If `tile` is no pair of sizes, or the model does not take it.
+    """
+    _, given, _, least = _facts(model, tile)
+    if given != tuple(tile):
+        return 0
+    room = max(min(given) - least, 0)
+    return OVERLAP if room >= OVERLAP else min(room, min(given) // 2)
+
+
+def _facts(model, tile):
+    """Returns what tiles of a model are laid by, of a tile that it takes.
+
+    Returns:
+        The sides that the model fixes, what it returns of a tile, the stride of the
+        tiles' places, and the least that a tile must return beside the overlap.
+    """
+    sides = np.asarray(tile)
+    if sides.shape != (2,) or sides.dtype.kind not in "iu" or sides.min() < 1:
+        raise ValueError(
+            "`tile` must be a height and a width, integers of 1 or more. Received: "
+            f"{tile}."
+        )
+    fixed = _check_fixed(model, tile)
+    given = output_size(model, tuple(tile))
+    if given != tuple(tile):
+        valid = valid_size(model)
+        stride = valid.step if valid else _STRIDE
+        return fixed, given, stride, stride
+    # Of open networks, what `_in_phase` may cut off must not be missing.
+    return fixed, given, _STRIDE, 2 * _STRIDE - 1 if None in fixed else _STRIDE
 
 
 def tile_probabilities(

@@ -33,10 +33,16 @@ def check_views(model, tile: tuple[int, int] | None, scales: Sequence[float]) ->
     Raises:
         ValueError: If so.
     """
-    if not len(scales) or not all(0 < scale < math.inf for scale in scales):
+    factors = np.asarray(scales)
+    if (
+        factors.ndim != 1
+        or factors.dtype.kind not in "iuf"
+        or not factors.size
+        or not ((factors > 0) & (factors < np.inf)).all()
+    ):
         raise ValueError(
             "`scales` must hold a number or more, each above 0 and finite. Received: "
-            f"{list(scales)}."
+            f"{scales}."
         )
     if tile is None and None not in fixed_size(model) and set(scales) != {1}:
         raise ValueError(
@@ -52,7 +58,7 @@ def view_probabilities(
     rows: slice,
     columns: slice,
     tile: tuple[int, int] | None,
-    overlap: int,
+    overlap: int | None,
     blend: str,
     scales: Sequence[float],
     flip: bool,

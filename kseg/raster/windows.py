@@ -15,14 +15,15 @@ import numpy as np
 from PIL import Image
 
 from kseg.optional import import_optional
-from kseg.raster.whole import read_image
+from kseg.raster.whole import grey_bytes, read_image
 
 # Bytes of decoded tiles or strips that are kept for the next windows: windows go from
 # left to right, and a strip is as wide as the image.
 _KEPT_BYTES = 1 << 27
 # Most bytes of one tile or strip, all of which is decoded for one of its pixels.
 _MOST_BYTES = 1 << 28
-_TIFF = (".tif", ".tiff")
+# How TIFF files begin, of either byte order, and those of 64-bit offsets.
+_TIFF_HEADERS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
 class Windows(Protocol):
@@ -56,10 +57,10 @@ def is_large(path: str | Path) -> bool:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(path) as picture:
                 pixels = picture.width * picture.height
-                return picture.format == "TIFF" and limit is not None and pixels > limit
+                return limit is not None and pixels > limit and _is_tiff(path)
     except Image.DecompressionBombError:
         return True
-    except (OSError, SyntaxError, ValueError):
+    except Exception:  # a broken header may break Pillow anywhere
         return False  # the reader says what is wrong with it
 
 
@@ -79,33 +80,50 @@ def open_windows(path: str | Path) -> Iterator[Windows]:
         ValueError: If the file is no such image.
     """
     path = Path(path)
-    suffix = path.suffix.lower()
-    if suffix == ".npy":
+    if path.suffix.lower() == ".npy":
         yield _NpyWindows(path)
-    elif suffix in _TIFF and (is_large(path) or _reads_tiff()):
+    elif _is_tiff(path) and (is_large(path) or _reads_tiff()):
         tifffile = import_optional("tifffile")
-        try:
-            file = tifffile.TiffFile(path)
-        except FileNotFoundError:
-            raise
-        except Exception as error:  # a broken header may break it anywhere
-            raise ValueError(
-                f"A TIFF file must be whole. Received: {path}, of which tifffile says: "
-                f"{error}."
-            ) from error
-        with file:
-            reason = _unreadable(file.pages[0])
-            if reason and is_large(path):
-                height, width = file.pages[0].shape[:2]
+        with contextlib.ExitStack() as stack:
+            with _naming(path):
+                file = stack.enter_context(tifffile.TiffFile(path))
+                page = file.pages[0]
+                reason = _unreadable(page)
+                windows = None if reason else _TiffWindows(file)
+                height, width = page.shape[:2]
+            if windows is None and is_large(path):
                 raise ValueError(
                     "A TIFF file that is too large to be read at once must be upright, "
                     "grey or RGB of 8 or 16 bits, in tiles or strips, uncompressed or "
                     f"deflated. Received: {path}, {height}x{width}, with {reason}. "
                     "Convert it to a tiled TIFF, deflated."
                 )
-            yield read_image(path) if reason else _TiffWindows(file)
+            yield read_image(path) if windows is None else windows
     else:
         yield read_image(path)
+
+
+def _is_tiff(path: str | Path) -> bool:
+    """Says whether a file is a TIFF, which scanners and maps call by other endings."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(4) in _TIFF_HEADERS
+    except OSError:
+        return False  # the reader says what is wrong with it
+
+
+@contextlib.contextmanager
+def _naming(path: str | Path) -> Iterator[None]:
+    """Makes an error that says which TIFF file is broken of any that it leads to."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # a broken header may break tifffile anywhere
+        raise ValueError(
+            f"A TIFF file must be whole. Received: {path}, of which tifffile says: "
+            f"{error}."
+        ) from error
 
 
 class _NpyWindows:
@@ -115,16 +133,23 @@ class _NpyWindows:
         """Reads the header."""
         self._path = path
         try:
-            array = np.load(path, mmap_mode="r")
+            # What begins with other bytes is no array: an archive of some, or no file
+            # of NumPy's.
+            array = np.lib.format.open_memmap(path, mode="r")
         except (ValueError, EOFError) as error:
             raise ValueError(
-                f"A .npy file must hold one array. Received: {path}, of which NumPy "
-                f"says: {error}."
+                "A .npy file must hold one array, not empty. Received: "
+                f"{path}, of which NumPy says: {error}."
             ) from error
-        if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
+        if (
+            array.dtype != np.uint8
+            or array.ndim != 3
+            or array.shape[2] != 3
+            or not array.size
+        ):
             raise ValueError(
-                "A .npy file of an image must be uint8 (height, width, 3). Received: "
-                f"{path}, {array.dtype} {array.shape}."
+                "A .npy file of an image must be uint8 (height, width, 3), of a pixel "
+                f"or more. Received: {path}, {array.dtype} {array.shape}."
             )
         self.shape = array.shape
 
@@ -146,9 +171,18 @@ class _TiffWindows:
         self._across = -(-width // self._size[1])
         self._kept: OrderedDict[int, np.ndarray] = OrderedDict()
         self._bytes = 0
+        parts = zip(self._page.dataoffsets, self._page.databytecounts, strict=True)
+        end = max(offset + count for offset, count in parts)
+        if end > file.filehandle.size:
+            raise ValueError(f"it ends before its {end} bytes")
 
     def __getitem__(self, window):
         """Reads a window."""
+        with _naming(self._file.filehandle.path):
+            return self._read(window)
+
+    def _read(self, window) -> np.ndarray:
+        """Reads a window, or raises whatever a broken file leads to."""
         rows, columns = (
             range(*side.indices(length))
             for side, length in zip(window, self.shape, strict=False)
@@ -188,14 +222,8 @@ class _TiffWindows:
         page, handle = self._page, self._file.filehandle
         handle.seek(page.dataoffsets[index])
         data = handle.read(page.databytecounts[index])
-        try:
-            # Of a sparse file, what is not there is empty.
-            decoded = page.decode(data or None, index)[0]
-        except Exception as error:  # of whatever decoder the file needs
-            raise ValueError(
-                f"A TIFF file must be whole. Received: {handle.path}, of which "
-                f"tifffile says: {error}."
-            ) from error
+        # Of a sparse file, what is not there is empty.
+        decoded = page.decode(data or None, index)[0]
         if decoded is None:
             decoded = np.zeros((1, *self._size, 1), np.uint8)
         part = self._kept[index] = _rgb(decoded[0])
@@ -206,18 +234,28 @@ class _TiffWindows:
 
 
 def _rgb(array: np.ndarray) -> np.ndarray:
-    """Returns grey or colour of 8 or 16 bits as uint8 `(height, width, 3)`."""
+    """Returns grey or colour of 8 or 16 bits as uint8 `(height, width, 3)`.
+
+    Of 16 bits grey is scaled, and of colour the high byte is taken: as `read_image`
+    scales the one, and Pillow reads the other.
+    """
     array = array[..., np.newaxis] if array.ndim == 2 else array
     array = array[..., : 3 if array.shape[2] >= 3 else 1]
     if array.dtype.itemsize == 2:
-        array = (array.astype(np.uint32) + 128) // 257
+        array = grey_bytes(array) if array.shape[2] == 1 else array >> 8
     return np.array(np.broadcast_to(array, (*array.shape[:2], 3)), np.uint8)
 
 
 def _unreadable(page) -> str:
     """Says what keeps a page of a TIFF file from being read by windows, if anything."""
-    if page.photometric.name not in ("MINISBLACK", "RGB"):
-        return f"pixels of the kind {page.photometric.name}"
+    # What tifffile does not know stays a number.
+    kind = getattr(page.photometric, "name", page.photometric)
+    if kind not in ("MINISBLACK", "RGB"):
+        return f"pixels of the kind {kind}"
+    # Tiles of JPEGs share tables that lie elsewhere in the file.
+    compression = getattr(page.compression, "name", page.compression)
+    if "JPEG" in str(compression):
+        return f"the compression {compression}"
     if page.dtype is None or page.dtype.kind != "u" or page.dtype.itemsize > 2:
         return f"pixels of {page.dtype}"
     if page.bitspersample not in (8, 16):

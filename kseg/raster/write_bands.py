@@ -16,33 +16,43 @@ _TIFF = (".tif", ".tiff")
 _SIDE = 256
 
 
-def check_output(path: str | Path, size: tuple[int, int], num_classes: int) -> None:
+def check_output(
+    path: str | Path, size: tuple[int, int] | None, num_classes: int
+) -> None:
     """Raises if class ids cannot be written to a file of this name.
 
     Args:
         path: The file.
-        size: Height and width of the image.
+        size: Height and width of the image; `None` as long as nothing is read.
         num_classes: Number of classes.
 
     Raises:
-        ValueError: If its ending is none of `.tif`, `.tiff`, `.npy` and `.png`, or a
-            PNG, which is written at once, would be too large.
+        ValueError: If its ending is none of `.tif`, `.tiff`, `.npy` and `.png`, its
+            folder is not there, it is a folder, or a PNG, which is written at once,
+            would be too large.
         ImportError: If the package that it takes is not there.
     """
-    suffix = Path(path).suffix.lower()
+    path = Path(path)
+    suffix = path.suffix.lower()
     if suffix not in (*_TIFF, ".npy", ".png"):
         raise ValueError(
             "Class ids are written to .tif, .tiff, .npy or .png files. Received: "
             f"{path}."
         )
+    if not path.parent.is_dir() or path.is_dir():
+        raise ValueError(
+            f"Class ids are written to a file in a folder that is there. Received: "
+            f"{path}."
+        )
     if suffix in _TIFF:
         import_optional("tifffile")
     limit = Image.MAX_IMAGE_PIXELS
-    too_large = limit is not None and size[0] * size[1] > limit
+    height, width = size or (0, 0)
+    too_large = limit is not None and height * width > limit
     if suffix == ".png" and (too_large or num_classes > 256):
         raise ValueError(
             f"A PNG of class ids has up to {limit} pixels and 256 classes. Received: "
-            f"{path}, {size[0]}x{size[1]} with {num_classes} classes. Write a .tif."
+            f"{path}, {height}x{width} with {num_classes} classes. Write a .tif."
         )
 
 
@@ -64,11 +74,13 @@ def write_bands(
         labels: The classes. Up to 256 are uint8, more are uint16 and without colours.
 
     Raises:
-        ValueError: As of `check_output`.
+        ValueError: As of `check_output`, or if a band is not as described, or there
+            are more or fewer rows than `size` says.
     """
     path = Path(path)
     check_output(path, size, labels.num_classes)
     dtype = np.dtype(np.uint8 if labels.num_classes <= 256 else np.uint16)
+    bands = _checked(bands, size, dtype)
     if path.suffix.lower() == ".png":
         write_mask(path, np.concatenate(list(bands)), labels)
         return
@@ -77,6 +89,33 @@ def write_bands(
             _write_npy(temporary, bands, size, dtype)
         else:
             _write_tiff(temporary, bands, size, dtype, labels)
+        for _ in bands:  # of rows that no tile asked for `_checked` complains
+            pass
+
+
+def _checked(bands, size: tuple[int, int], dtype: np.dtype) -> Iterator[np.ndarray]:
+    """Yields the bands as ids of a type, and raises unless they are the image."""
+    rows, largest = 0, np.iinfo(dtype).max
+    for band in bands:
+        rows += len(band)
+        if band.dtype.kind not in "iu" or band.shape[1:] != (size[1],):
+            raise ValueError(
+                f"A band must be integers (rows, {size[1]}). Received: "
+                f"{band.dtype} {band.shape}."
+            )
+        if band.size and not 0 <= band.min() <= band.max() <= largest:
+            raise ValueError(
+                f"Class ids of {dtype} are 0 to {largest}. Received: "
+                f"{band.min()} to {band.max()}."
+            )
+        if rows > size[0]:
+            break
+        yield band.astype(dtype, copy=False)
+    if rows != size[0]:
+        raise ValueError(
+            f"Bands must have {size[0]} rows together. Received: "
+            f"{'at least ' * (rows > size[0])}{rows}."
+        )
 
 
 def _write_npy(path: Path, bands, size, dtype: np.dtype) -> None:
@@ -84,7 +123,7 @@ def _write_npy(path: Path, bands, size, dtype: np.dtype) -> None:
     with path.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, header)
         for band in bands:
-            file.write(band.astype(dtype).tobytes())
+            file.write(band.tobytes())
 
 
 def _write_tiff(path: Path, bands, size, dtype: np.dtype, labels: Labels) -> None:

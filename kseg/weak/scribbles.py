@@ -48,7 +48,8 @@ def read_scribbles(
     - `.json`: a list of points, objects with the keys `x`, `y`, `class` and, if
       points are to be joined, `stroke`.
 
-    A class is a name or, in CSV and JSON, also an id. x counts from the left edge, y
+    In a picture classes are ids. Elsewhere one is a name or, where none is called so,
+    an id, in digits or as a number of JSON. x counts from the left edge, y
     from the upper one, in pixels from 0; where strokes cross, the later one is on top.
 
     Args:
@@ -60,7 +61,7 @@ def read_scribbles(
         aliases: Name in the file to the name of the class, such as `{"plane":
             "aeroplane"}`.
         unlabelled: Value in a picture of pixels without a scribble; those of
-            `ignore_class` have none either.
+            `ignore_class` have none either. Refused for other files.
 
     Returns:
         Array `(height, width)` of uint8, or uint16 for more than 255 classes: class
@@ -79,6 +80,12 @@ def read_scribbles(
         mask = _read_picture(path, labels, unlabelled)
         _check_size(path, mask.shape, size)
     else:
+        if unlabelled is not None:
+            raise ValueError(
+                "`unlabelled` is a value of pixels in a picture; strokes and points "
+                f"leave all others without a scribble. Received: {unlabelled} for "
+                f"{path}."
+            )
         strokes, shape = _reader(path)(path)
         _check_size(path, shape, size)
         if (shape := shape or size) is None:
@@ -194,7 +201,7 @@ def _strokes(path: Path, rows: Iterable[Mapping]) -> list[_Stroke]:
         for number, row in enumerate(rows):
             try:
                 point = float(row["x"]), float(row["y"])
-                category = str(row["class"]).strip()
+                category = _category(row["class"])
             except (KeyError, TypeError, ValueError) as error:
                 raise ValueError(
                     "A point must have the numbers x and y, and class. Received: "
@@ -206,6 +213,17 @@ def _strokes(path: Path, rows: Iterable[Mapping]) -> list[_Stroke]:
     except (csv.Error, UnicodeDecodeError) as error:
         raise ValueError(f"CSV must be text. Received: {path}: {error}.") from error
     return list(strokes.values())
+
+
+def _category(value: object) -> str:
+    """Returns the name or the id of a class as text, or raises."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # JSON of other languages has no whole numbers
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise TypeError(f"{value!r} is no class")
+    if not (text := str(value).strip()):
+        raise ValueError("no class")
+    return text
 
 
 def _draw(path, strokes, shape, width, labels, aliases) -> np.ndarray:

@@ -24,8 +24,10 @@ _TURNS = np.array([0, 1, -1, 2, -2, 3, -3, 4, -4])
 _WANDER = 0.2
 # Pixels that it looks ahead to set off.
 _SIGHT = np.arange(2, 60, 3)
-# Steps of one stroke at most; a region that wants more gets several.
+# Steps of one stroke at most; a region that wants more gets several, and one that
+# wants more than so many of these gets longer ones.
 _LONGEST = 150
+_STROKES = 30
 # Pixels that a step of 1 adds to a stroke of width 1, in a mean direction.
 _PER_STEP = 4 / np.pi
 # A region is drawn into if its part is this many times the square of the width.
@@ -68,9 +70,9 @@ def draw_scribbles(
     Args:
         mask: Integer array `(height, width)` of class ids.
         fraction: Share of the pixels of classes that strokes cover, above 0 to 1.
-            It is met to a twentieth of itself, unless the first stroke of every
-            class covers more, or the insides of the regions hold less.
-        ignore_class: Class id of pixels that count nothing.
+            It is met to a twentieth of itself or to `width * (width + 2)` pixels a
+            class, whichever is more, unless the insides of the regions hold less.
+        ignore_class: Class id of pixels that count nothing; `mask`'s type holds it.
         width: Of the strokes in pixels; where a region is too narrow, 1.
         seed: One number or several; the same ones draw the same strokes.
 
@@ -117,7 +119,8 @@ def draw_scribbles(
             if steps[one] < 1:
                 break
         chosen, starts = _one_place_each(np.where(wanted[free], free, 0), rng)
-        limits = np.clip(np.rint(steps[chosen]), 1, _LONGEST).astype(int)
+        longest = np.maximum(_LONGEST, steps[chosen] / _STROKES)
+        limits = np.clip(np.rint(steps[chosen]), 1, longest).astype(int)
         path, whose = _walk(regions.places, starts, chosen, limits, rng)
         _stamp(drawn, path, regions.brushes[whose])
     return np.where(drawn, mask, ignore_class).astype(mask.dtype)
@@ -137,7 +140,7 @@ def draw_points(
         mask: Integer array `(height, width)` of class ids.
         points: How many in each part of a class that is connected by sides; fewer
             where the part is full.
-        ignore_class: Class id of pixels that count nothing.
+        ignore_class: Class id of pixels that count nothing; `mask`'s type holds it.
         width: Of the points, squares, in pixels; where a region is too narrow, 1.
         smallest: Pixels below which a region gets no points, unless it is the largest
             of its class.
@@ -184,6 +187,12 @@ def _find_regions(mask: np.ndarray, ignore_class: int, width: int) -> _Regions:
             "`mask` must be integers (height, width) and hold a class. Received: "
             f"{mask.dtype} {mask.shape}, ids {np.unique(mask)[:8].tolist()} with "
             f"ignore_class={ignore_class}."
+        )
+    held = np.iinfo(mask.dtype)
+    if not held.min <= ignore_class <= held.max:
+        raise ValueError(
+            "`ignore_class` must be a number that the type of `mask` holds. Received: "
+            f"{ignore_class} for {mask.dtype}. `mask.astype('int32')` holds it."
         )
     if width < 1:
         raise ValueError(f"`width` must be 1 or more. Received: {width}.")

@@ -12,8 +12,10 @@ torchvision = pytest.importorskip("torchvision")
 nn, functional = torch.nn, torch.nn.functional
 
 
-def enlarge(x, like):
-    return functional.interpolate(x, size=like.shape[2:], mode="bilinear")
+def enlarge(x, like, align_corners=False):
+    return functional.interpolate(
+        x, size=like.shape[2:], mode="bilinear", align_corners=align_corners
+    )
 
 
 class ConvModule(nn.Module):
@@ -30,13 +32,18 @@ class ConvModule(nn.Module):
 
 
 class ResNet(nn.Module):
-    """ResNet-50 of output stride 8; V1c has three 3x3 for the 7x7."""
+    """ResNet-50 of output stride 8 or 16; V1c has three 3x3 for the 7x7."""
 
-    def __init__(self, deep_stem):
+    def __init__(self, deep_stem, output_stride=8, contract_dilation=True):
         super().__init__()
         theirs = torchvision.models.resnet50(
-            weights=None, replace_stride_with_dilation=[False, True, True]
+            weights=None, replace_stride_with_dilation=[False, output_stride == 8, True]
         )
+        if not contract_dilation:
+            # `ResLayer`: the first unit has half its stage's dilation, if contracted.
+            for stage in (theirs.layer3, theirs.layer4):
+                dilation = stage[1].conv2.dilation
+                stage[0].conv2.dilation = stage[0].conv2.padding = dilation
         if deep_stem:
             stem = []
             for inside, outside, stride in ((3, 32, 2), (32, 32, 1), (32, 64, 1)):
@@ -60,14 +67,13 @@ class ResNet(nn.Module):
 class ASPPHead(nn.Module):
     """It has 512 channels there; fewer are faster."""
 
-    def __init__(self, num_classes, channels=64):
+    def __init__(self, num_classes, dilations=(1, 12, 24, 36), channels=64):
         super().__init__()
         self.image_pool = nn.Sequential(
             nn.AdaptiveAvgPool2d(1), ConvModule(2048, channels)
         )
         self.aspp_modules = nn.ModuleList(
-            ConvModule(2048, channels, 3 if rate > 1 else 1, rate)
-            for rate in (1, 12, 24, 36)
+            ConvModule(2048, channels, 3 if rate > 1 else 1, rate) for rate in dilations
         )
         self.bottleneck = ConvModule(5 * channels, channels, 3)
         self.conv_seg = nn.Conv2d(channels, num_classes, 1)
@@ -79,8 +85,9 @@ class ASPPHead(nn.Module):
 
 
 class PSPHead(nn.Module):
-    def __init__(self, num_classes, channels=512):
+    def __init__(self, num_classes, align_corners=False, channels=512):
         super().__init__()
+        self.align_corners = align_corners
         self.psp_modules = nn.ModuleList(
             nn.Sequential(nn.AdaptiveAvgPool2d(side), ConvModule(2048, channels))
             for side in (1, 2, 3, 6)
@@ -89,7 +96,9 @@ class PSPHead(nn.Module):
         self.conv_seg = nn.Conv2d(channels, num_classes, 1)
 
     def forward(self, x):
-        levels = [enlarge(level(x), x) for level in self.psp_modules]
+        levels = [
+            enlarge(level(x), x, self.align_corners) for level in self.psp_modules
+        ]
         return self.conv_seg(self.bottleneck(torch.cat([x, *levels], 1)))
 
 

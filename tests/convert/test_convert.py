@@ -173,4 +173,6 @@ def test_names_that_do_not_fit_are_not_taken():
 def test_a_broken_config_is_named(state, tmp_path):
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(ValueError, match="config.json.*Move it away"):
-        convert(state, tmp_path)
+        convert(state, tmp_path, "smp")
+    # HRNet's authors write none: it is of something else.
+    assert convert(state, tmp_path).model.name == "hrnet"

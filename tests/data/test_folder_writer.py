@@ -5,6 +5,7 @@ import pytest
 from array_source import ArraySource
 from PIL import Image
 
+from kseg import cli
 from kseg.data import FileSource, write_folder
 from kseg.data.folder import folder
 from kseg.labels import Labels
@@ -171,12 +172,43 @@ def test_nothing_half_written_stays(tmp_path):
 
 def test_splits_must_have_the_same_classes(tmp_path):
     write_folder(tmp_path, "train", arrays())
-    with pytest.raises(ValueError, match=r"\['a', 'b', 'c'\], and a source.*class_0"):
-        write_folder(tmp_path, "val", arrays(2, Labels.numbered(3, 254)))
+    names, colors = LABELS.names, LABELS.colors
+    for other, words in (
+        (Labels.numbered(3, 254), r"names \('a', 'b', 'c'\), and a source.*class_0"),
+        (Labels(names, colors[::-1], 254), r"colors \(\(9, .* source with \(\(200,"),
+        (Labels(names, colors, 255), "ignore_class 254, and a source with 255"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            write_folder(tmp_path, "val", arrays(2, other))
     assert not (tmp_path / "val").exists()
 
 
-@pytest.mark.parametrize("split", ["", "a/b", ".."])
+def test_scribbles_are_drawn_once_both_splits_can_be_written(tmp_path, capsys):
+    write_folder(tmp_path / "full", "train", arrays())
+    write_folder(tmp_path / "full", "val", arrays(1))
+    write_folder(tmp_path / "drawn", "val", arrays(1))
+    data = ["--data", "folder", "--set", f"path={tmp_path / 'full'}"]
+    command = ["scribbles", *data, "--points", "1", "--output"]
+    assert cli.main([*command, str(tmp_path / "drawn")]) == 2
+    assert "val, which holds something" in capsys.readouterr().err
+    assert not (tmp_path / "drawn" / "train").exists()
+    assert cli.main([*command, str(tmp_path / "new")]) == 0
+
+
+def test_no_name_is_hidden(tmp_path):
+    source = arrays(4)
+    source.name = [".hidden", "", "a/.b", "..c"].__getitem__
+    write_folder(tmp_path, "train", source)
+    written = folder("train", tmp_path)
+    assert [written.name(i) for i in range(4)] == ["_", "_.c", "_hidden", "a_.b"]
+    for index, example in enumerate((1, 3, 0, 2)):
+        np.testing.assert_array_equal(written.mask(index), source.mask(example))
+    source.name = [".a", "_a", "b", "c"].__getitem__
+    write_folder(tmp_path, "val", source)
+    assert folder("val", tmp_path).name(0) == "000000__a"
+
+
+@pytest.mark.parametrize("split", ["", "a/b", "..", ".", ".x"])
 def test_a_split_is_a_folders_name(tmp_path, split):
     with pytest.raises(ValueError, match="`split` must be the name of a folder"):
         write_folder(tmp_path / "set", split, arrays(1))

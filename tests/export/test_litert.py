@@ -336,3 +336,10 @@ def test_the_converter_is_silent_and_standard_error_comes_back(model, tmp_path, 
     assert capfd.readouterr() == ("", "")
     os.write(2, b"heard")
     assert capfd.readouterr().err == "heard"
+
+
+def test_ids_of_many_classes_do_not_wrap(exported, examples, monkeypatch):
+    file = LiteRTModel(exported())
+    monkeypatch.setattr(file, "_run", lambda image: np.eye(300)[[[299, 3]]])
+    ids = file.predict_ids(examples[0][0])
+    assert ids.dtype == np.uint16 and ids.tolist() == [[299, 3]]

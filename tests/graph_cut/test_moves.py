@@ -1,6 +1,7 @@
 """Graph cuts, against enumeration of all labels and of all moves."""
 
 import itertools
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -232,6 +233,9 @@ def test_contrast_weights():
     flat = contrast_weights(np.full((3, 3), 7), grid_edges(3, 3))
     np.testing.assert_array_equal(flat, 1)
     assert contrast_weights(np.zeros((1, 1)), grid_edges(1, 1)).shape == (0,)
+    for sigma in (1e-170, 5e-324):  # whose square is 0
+        steps = contrast_weights(image, edges, sigma)
+        np.testing.assert_array_equal(steps, (squares == 0) / distances)
     with pytest.raises(ValueError, match="`sigma`.*Received: 0"):
         contrast_weights(image, edges, 0)
     with pytest.raises(ValueError, match="finite"):
@@ -292,3 +296,28 @@ def test_only_swaps_take_what_is_no_metric():
     with pytest.raises(ValueError, match="Received: 4.0 for labels 0 and 2, and 2.0"):
         alpha_expansion(**GOOD, compatibility=squares)
     assert (alpha_beta_swap(**GOOD, compatibility=squares) == 0).all()
+
+
+@pytest.mark.parametrize("costs", [None, metric(0, 300)])
+def test_memory_grows_with_pairs_of_labels_and_not_with_triangles(costs):
+    tracemalloc.start()
+    edge, weight = np.array([[0, 1]]), np.ones(1)
+    alpha_expansion(np.eye(2, 300), edge, weight, costs, max_cycles=0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10 * 300 * 300 * 8
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_metric_is_what_all_triangles_say(seed):
+    costs = metric(seed, 4) + 0.3 * metric(seed + 20, 4) ** 2
+    worst = max(
+        costs[a, b] - costs[a, c] - costs[c, b]
+        for a, b, c in itertools.permutations(range(4), 3)
+    )
+    parts = np.zeros((2, 4)), np.array([[0, 1]]), np.ones(1), costs
+    if worst > 0:
+        with pytest.raises(ValueError, match="must be a metric"):
+            alpha_expansion(*parts)
+    else:
+        alpha_expansion(*parts)

@@ -33,3 +33,11 @@ def test_rows_stand_side_by_side_over_one_legend():
     assert picture.shape[1] == 270
     assert picture[0, 90].tolist() == [200, 0, 0]
     assert picture[15, 180].tolist() == [120, 0, 0]
+
+
+def test_more_classes_than_bytes_count_are_colours_too():
+    labels = Labels.numbered(300)
+    colors = colorize(np.array([[0, 255]], np.uint8), labels)
+    assert colors.tolist() == [[list(labels.colors[0]), list(labels.colors[255])]]
+    colors = colorize(np.array([[299, 300, 65535, -1, -9]]), labels)[0]
+    assert colors.tolist() == [list(labels.colors[299]), *[[255] * 3] * 4]

@@ -6,12 +6,14 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from PIL import Image
 
 import kseg
 from kseg.inference import (
     CRF_PARAMETERS,
     dense_crf,
     predict,
+    predict_file,
     predict_logits,
     predict_probabilities,
 )
@@ -132,10 +134,19 @@ def test_all_options_together_are_a_prediction(network):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (dict(scales=()), r"`scales`.*Received: \[\]"),
-        (dict(scales=(1, 0)), r"`scales`.*Received: \[1, 0\]"),
+        (dict(scales=()), r"`scales`.*Received: \(\)"),
+        (dict(scales=(1, 0)), r"`scales`.*Received: \(1, 0\)"),
         (dict(scales=(float("nan"),)), "`scales`"),
         (dict(blend="linear"), "Only tiles are blended.*'linear'"),
+        (dict(scales=1.0), "`scales` must hold.*Received: 1.0"),
+        (dict(scales="12"), "`scales`.*Received: 12"),
+        (dict(scales=(1, None)), "`scales`"),
+        (dict(tile=64), "`tile` must be a height and a width.*Received: 64"),
+        (dict(tile=(64, 64, 3)), r"`tile`.*Received: \(64, 64, 3\)"),
+        (dict(tile=(64.0, 64.0)), r"`tile`.*integers.*Received: \(64.0, 64.0\)"),
+        (dict(tile=(-5, 64)), r"`tile`.*Received: \(-5, 64\)"),
+        (dict(tile=()), "`tile`"),
+        (dict(tile=(128, 128), overlap=64.0), "`overlap`.*integer.*overlap=64.0"),
         (dict(tile=(90, 90), overlap=64), "63 pixels"),
         (dict(crf="deeplabv9"), "must be one of.*'deeplabv2'"),
         (dict(crf={"w3": 1}), "'w3'"),
@@ -212,3 +223,65 @@ def test_a_class_map_takes_tiles_and_refuses_the_rest(litert):
             predict(model, image, **options)
     with pytest.raises(ValueError, match="class map"):
         predict_probabilities(model, image, (96, 96), 64)
+
+
+@pytest.mark.parametrize("output", ["logits", "probabilities"])
+def test_ids_of_a_litert_file_are_its_probabilities_highest(output, tmp_path):
+    pytest.importorskip("ai_edge_litert")
+    from kseg.export import LiteRTModel, export_litert
+
+    network = maps((None, None, 3), 3)  # the class is the brightest channel
+    network.layers[-1].kernel.assign(np.eye(3)[None, None] / 50)
+    export_litert(network, tmp_path / "net.tflite", (96, 96), output=output)
+    model, image = LiteRTModel(tmp_path / "net.tflite"), noise(192, 96)
+    ids, scores = predict(model, image), predict_probabilities(model, image)
+    np.testing.assert_array_equal(ids, scores.argmax(-1))
+    seen = Image.fromarray(image).resize((96, 96), Image.Resampling.BILINEAR)
+    nearest = model.predict_ids(np.asarray(seen)).repeat(2, axis=0)
+    assert 0 < (ids != nearest).mean() < 0.3
+
+
+# Models
+
+
+def maps(shape, *filters):
+    image = keras.Input(shape)
+    outputs = [layers.Conv2D(n, 1)(image) for n in filters]
+    return keras.Model(image, outputs if len(outputs) > 1 else outputs[0])
+
+
+def two_inputs():
+    images = [keras.Input((None, None, 3)), keras.Input((None, None, 3))]
+    return keras.Model(images, layers.Conv2D(2, 1)(layers.Add()(images)))
+
+
+def classifier():
+    image = keras.Input((None, None, 3))
+    return keras.Model(image, layers.GlobalAveragePooling2D()(image))
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        (maps((None, None, 3), 2, 2), "one map.*keras.Model"),
+        (two_inputs(), "one map"),
+        (classifier(), "one map"),
+        (maps((None, None, 1), 2), "RGB images.*, 1\\)"),
+        (maps((None, 64, 3), 2), "any size, or of one.*one side is fixed"),
+        (maps((64, None, 3), 2), "one side is fixed"),
+    ],
+)
+def test_models_that_cannot_serve_are_refused(model, words, tmp_path, monkeypatch):
+    monkeypatch.setattr(type(model), "predict_on_batch", None)
+    for function in (predict, predict_probabilities, predict_logits):
+        with pytest.raises(ValueError, match=words):
+            function(model, noise(9, 9))
+    with pytest.raises(ValueError, match=words):
+        predict_file(model, tmp_path / "none.npy", tmp_path / "o.npy")
+
+
+def test_a_litert_file_for_grey_images_is_refused(litert, monkeypatch):
+    _, load = litert
+    monkeypatch.setattr(load("logits"), "image_shape", (96, 96, 1))
+    with pytest.raises(ValueError, match="RGB images"):
+        predict(load("logits"), noise(9, 9))

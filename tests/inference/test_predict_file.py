@@ -1,15 +1,20 @@
 """From file to file by blocks: what `predict` gives in memory."""
 
+import sys
+
 import keras
 import numpy as np
 import pytest
 from PIL import Image
 
 import kseg
-from kseg.inference import predict, predict_file
+from kseg.inference import CRF_PARAMETERS, dense_crf, predict, predict_file
+from kseg.inference.crf_options import crf_arguments, crf_halo
 from kseg.labels import Labels
 
 tifffile = pytest.importorskip("tifffile")
+# The function of this name hides it.
+module = sys.modules["kseg.inference.predict_file"]
 
 
 @pytest.fixture(scope="module")
@@ -145,11 +150,14 @@ def test_no_tile_runs_twice_without_blending(network, photo, tmp_path, monkeypat
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (dict(output="o.jpg"), r"\.tif.*o\.jpg"),
+        (dict(output="o.jpg", path="none.tif"), r"\.tif.*o\.jpg"),
+        (dict(output="none/o.tif", path="none.tif"), "in a folder.*none"),
         (dict(block=0), "`block` must be 1 or more"),
         (dict(scales=()), "`scales`"),
         (dict(crf="deeplabv8"), "deeplabv8"),
-        (dict(tile=(64, 64)), "63 pixels"),
+        (dict(tile=(62, 62)), "63 pixels"),
+        (dict(tile=()), "`tile`"),
+        (dict(crf=dict(s_alpha=80)), r"`block`.*21 pixels.*160 pixels.*270x331"),
         (dict(labels=Labels.numbered(7)), "7 labels for 3 classes"),
         (dict(path="notes.txt"), "whole file.*notes.txt"),
     ],
@@ -160,8 +168,55 @@ def test_what_cannot_be_is_refused_before_the_model_runs(
     np.save(tmp_path / "i.npy", photo)
     (tmp_path / "notes.txt").write_text("no picture")
     monkeypatch.setattr(type(network), "predict_on_batch", None)
+    monkeypatch.setattr(module, "_CRF_PIXELS", 64 * 64)
     options = dict(path="i.npy", output="o.npy") | options
     path, output = (tmp_path / options.pop(name) for name in ("path", "output"))
     with pytest.raises(ValueError, match=words):
         predict_file(network, path, output, **options)
     assert not output.exists()
+
+
+@pytest.mark.parametrize("crf", [None, *CRF_PARAMETERS, dict(s_alpha=170)])
+@pytest.mark.parametrize("num_classes", [2, 21, 150])
+def test_blocks_fit_into_memory_by_default(crf, num_classes):
+    arguments = None if crf is None else crf_arguments(crf, num_classes)
+    side = module._block_side((30000, 30000), num_classes, arguments)
+    assert 300 < side and side**2 * num_classes * 4 <= 64 << 20
+    if arguments is None:
+        assert (side + 1) ** 2 * num_classes * 4 > 64 << 20
+    else:
+        assert (side + 2 * crf_halo(arguments)) ** 2 <= 1 << 20
+
+
+@pytest.mark.parametrize("deviation", [171, 340, 1000, 1e9])
+def test_a_crf_that_looks_too_far_is_refused_unless_the_image_is_small(deviation):
+    arguments = crf_arguments(dict(s_alpha=deviation), 2)
+    with pytest.raises(ValueError, match="Give `block`"):
+        module._block_side((1024, 1025), 2, arguments)
+    assert module._block_side((2048, 512), 2, arguments) > 2048
+
+
+def test_the_crf_sees_no_more_than_it_has_memory_for(
+    network, photo, tmp_path, monkeypatch
+):
+    np.save(tmp_path / "i.npy", photo)
+    seen = []
+
+    def count(image, scores, **arguments):
+        seen.append(image.shape[0] * image.shape[1])
+        return dense_crf(image, scores, **arguments)
+
+    monkeypatch.setattr(module, "dense_crf", count)
+    monkeypatch.setattr(module, "_CRF_PIXELS", 140 * 140)
+    options = dict(tile=(128, 128), overlap=64, crf=dict(s_alpha=10, s_beta=30))
+    predict_file(network, tmp_path / "i.npy", tmp_path / "o.npy", **options)
+    assert len(seen) > 4 and max(seen) <= 140 * 140
+
+
+def test_a_small_fixed_model_needs_no_options(photo, tmp_path):
+    np.save(tmp_path / "i.npy", photo)
+    fixed = kseg.build(
+        "unet", num_classes=2, filters=2, depth=2, input_shape=(96, 128, 3)
+    )
+    predict_file(fixed, tmp_path / "i.npy", tmp_path / "o.npy")
+    assert_same(read(tmp_path / "o.npy"), predict(fixed, photo, (96, 128), 48))

@@ -9,7 +9,7 @@ import pytest
 
 import kseg
 from kseg.inference import predict, predict_probabilities
-from kseg.inference.tiling import BLENDS, OVERLAP, lay_tiles
+from kseg.inference.tiling import BLENDS, OVERLAP, default_overlap, lay_tiles
 from kseg.layers import CropLike, ValidSize
 
 
@@ -267,3 +267,30 @@ def test_memory_is_that_of_one_map_of_probabilities():
 def test_neighbours_share_the_default_overlap():
     spans = lay_tiles(pixelwise(), (600, 600), (256, 256)).down
     assert spans[0].seen + 256 - spans[1].seen >= OVERLAP == 192
+
+
+def test_the_default_overlap_is_what_the_tile_allows():
+    for tile, expected in (
+        ((256, 256), 192),
+        ((255, 900), 192),
+        ((254, 900), 127),
+        ((128, 128), 64),
+        ((90, 128), 27),
+        ((63, 63), 0),
+    ):
+        assert default_overlap(pixelwise(), tile) == expected
+        found, same = (
+            lay_tiles(pixelwise(), (500, 500), tile, overlap)
+            for overlap in (None, expected)
+        )
+        assert [s.kept for s in found.down] == [s.kept for s in same.down]
+    with pytest.raises(ValueError, match="63 pixels"):
+        lay_tiles(pixelwise(), (500, 500), (62, 62))
+    options = dict(num_classes=2, filters=2, depth=2)
+    for side, expected in ((224, 192), (223, 111), (96, 48), (32, 0)):
+        fixed = kseg.build("unet", input_shape=(side, side, 3), **options)
+        assert default_overlap(fixed, (side, side)) == expected
+        ids = predict(fixed, noise(70, 90), (side, side))
+        assert ids.shape == (70, 90)
+    valid = kseg.build("unet", padding="valid", **options)
+    assert default_overlap(valid, tile_of(valid, 20, 20)) == 0

@@ -124,3 +124,38 @@ def test_a_failed_write_leaves_what_was_there(tmp_path, monkeypatch, old):
     with pytest.raises(OSError, match="No space"):
         write_mask(path, ID_MAP, THREE)
     assert [f.read_bytes() for f in tmp_path.iterdir()] == ([old] if old else [])
+
+
+def test_a_mask_of_floats_is_refused(tmp_path):
+    message = error(write_mask, tmp_path / "m.png", ID_MAP / 2, THREE)
+    assert "integers. Received: float64" in message
+
+
+def test_of_more_classes_than_a_palette_holds_the_first_have_colours(tmp_path):
+    labels = Labels.numbered(300)
+    write_mask(tmp_path / "m.png", ID_MAP, labels)
+    with Image.open(tmp_path / "m.png") as mask:
+        colors = [c for rgb in labels.colors[:256] for c in rgb]
+        assert mask.getpalette() == colors
+        np.testing.assert_array_equal(mask, ID_MAP)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int32", "uint32"])
+def test_numbers_of_32_bits_are_refused(tmp_path, dtype):
+    tifffile = pytest.importorskip("tifffile")
+    tifffile.imwrite(tmp_path / "i.tif", ID_MAP.astype(dtype))
+    mode = "F" if dtype == "float32" else "I"
+    message = error(read_image, tmp_path / "i.tif")
+    assert "i.tif" in message and f"mode '{mode}'" in message
+
+
+def test_16_bits_that_pillow_holds_in_32_are_scaled(tmp_path):
+    tifffile = pytest.importorskip("tifffile")
+    grey = np.array([[0, 129, 32767]], np.int16)
+    tifffile.imwrite(tmp_path / "i.tif", grey)
+    assert read_image(tmp_path / "i.tif")[..., 0].tolist() == [[0, 1, 127]]
+    tifffile.imwrite(tmp_path / "n.tif", -grey)
+    assert "not negative. Received" in error(read_image, tmp_path / "n.tif")
+    grey = np.array([[0, 129, 65535]], ">u2")
+    (tmp_path / "i.pgm").write_bytes(b"P5\n3 1\n65535\n" + grey.tobytes())
+    assert read_image(tmp_path / "i.pgm")[..., 0].tolist() == [[0, 1, 255]]

@@ -49,7 +49,7 @@ def test_a_tiff_has_tiles_and_is_deflated(tmp_path):
 def test_more_than_256_classes_are_16_bit(tmp_path, ending):
     ids = np.random.default_rng(0).integers(0, 300, (70, 80), np.uint16)
     path = tmp_path / f"i.{ending}"
-    labels = Labels.numbered(300, ignore_class=65535)
+    labels = Labels.numbered(300)
     write_bands(path, [ids], ids.shape, labels)
     np.testing.assert_array_equal(read(path), ids)
 
@@ -78,3 +78,36 @@ def test_what_a_file_cannot_hold_is_refused():
     with pytest.raises(ValueError, match="300 classes"):
         check_output("ids.png", (3, 3), 300)
     check_output("ids.tif", (20000, 20000), 300)
+    check_output("ids.png", None, 2)
+
+
+def test_a_place_that_is_no_file_of_a_folder_is_refused(tmp_path):
+    (tmp_path / "folder.tif").mkdir()
+    for path in (tmp_path / "none" / "i.tif", tmp_path / "folder.tif"):
+        with pytest.raises(ValueError, match=f"in a folder that is there.*{path.name}"):
+            check_output(path, None, 2)
+
+
+@pytest.mark.parametrize("ending", ["tif", "npy", "png"])
+@pytest.mark.parametrize("heights", [(), (100,), (256, 255), (256, 257), (512, 1)])
+def test_other_rows_than_said_leave_no_file(tmp_path, ending, heights):
+    bands = [np.zeros((rows, 30), np.uint8) for rows in heights]
+    with pytest.raises(ValueError, match=r"512 rows.*Received: (at least )?\d+\."):
+        write_bands(tmp_path / f"i.{ending}", bands, (512, 30), THREE)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("ending", ["tif", "npy", "png"])
+@pytest.mark.parametrize(
+    ("band", "words"),
+    [
+        (np.zeros((2, 4)), r"integers.*float64 \(2, 4\)"),
+        (np.zeros((2, 5), int), r"integers \(rows, 4\).*\(2, 5\)"),
+        (np.full((2, 4), 256), "256 to 256"),
+        (np.full((2, 4), -1), "-1 to -1"),
+    ],
+)
+def test_what_are_no_ids_is_refused(tmp_path, ending, band, words):
+    with pytest.raises(ValueError, match=words):
+        write_bands(tmp_path / f"i.{ending}", [band], (2, 4), THREE)
+    assert list(tmp_path.iterdir()) == []

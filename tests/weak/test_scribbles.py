@@ -161,6 +161,29 @@ def test_points_without_strokes(tmp_path):
     assert read_scribbles(path, LABELS, (20, 30))[4, 3] == 1
 
 
+@pytest.mark.parametrize("text", ["1", "1.0", '"1"', '"cow"'])
+def test_a_class_of_json_is_a_name_or_an_id(tmp_path, text):
+    path = saved(tmp_path, "a.json", f'[{{"x": 3, "y": 4, "class": {text}}}]')
+    assert read_scribbles(path, LABELS, (20, 30))[4, 3] == 1
+
+
+def test_a_class_of_xml_is_a_name_or_an_id(tmp_path):
+    path = saved(tmp_path, "a.xml", xml([("2", [(3, 4)])]))
+    assert read_scribbles(path, LABELS)[4, 3] == 2
+    labels = Labels.named(["2", "1", "0"])
+    assert read_scribbles(path, labels)[4, 3] == 0
+
+
+@pytest.mark.parametrize("suffix", [".xml", ".csv", ".json"])
+def test_only_pictures_have_unlabelled_pixels(tmp_path, suffix):
+    if suffix == ".xml":
+        path = saved(tmp_path, "a.xml", xml([("cow", [(3, 4)])]))
+    else:
+        path = points_file(tmp_path, suffix)
+    with pytest.raises(ValueError, match=rf"`unlabelled`.*Received: 0 for .*a{suffix}"):
+        read_scribbles(path, LABELS, (20, 30), unlabelled=0)
+
+
 # Pictures
 
 
@@ -214,13 +237,21 @@ GOOD = [("cow", [(3, 4)])]
         ("a.csv", "", "without one"),
         ("a.csv", "x,y,class\n", "without one"),
         ("a.csv", "3,4,cow\n5,6,cow\n", "point 1"),
-        ("a.csv", "x,y,class\n1,2,cow\n3,4\n", "class 'None'|point 2|'None'"),
+        ("a.csv", "x,y,class\n1,2,cow\n3,4\n", "numbers x and y, and class.*point 2"),
+        ("a.csv", "x,y,class\n1,2,cow\n3,4, \n", "numbers x and y, and class.*point 2"),
         ("a.csv", "x,y,class\n1,2,3\n", "'3'"),
         ("a.csv", "x,y,class\n1,20,cow\n", r"\(1, 20\)"),
         ("a.json", "[{", "must be whole"),
         ("a.json", '{"x": 1}', "list of objects"),
         ("a.json", '[{"x": 1, "y": 2}]', "point 1"),
         ("a.json", '[{"x": [], "y": 2, "class": "cow"}]', "point 1"),
+        ("a.json", '[{"x": 1, "y": 2, "class": null}]', "point 1.*None"),
+        ("a.json", '[{"x": 1, "y": 2, "class": ""}]', "point 1"),
+        ("a.json", '[{"x": 1, "y": 2, "class": true}]', "point 1.*True"),
+        ("a.json", '[{"x": 1, "y": 2, "class": [1]}]', "point 1"),
+        ("a.json", '[{"x": 1, "y": 2, "class": 1.5}]', "point 1.*1.5"),
+        ("a.json", '[{"x": 1, "y": 2, "class": 3.0}]', "'3'"),
+        ("a.json", '[{"x": 1, "y": 2, "class": -1}]', "'-1'"),
         ("a.json", "[]", "without one"),
         ("a.png", "no picture", "whole file"),
         ("a.jpg", "", r"\.xml.*\.png.*a\.jpg"),

@@ -7,7 +7,7 @@ import pytest
 from camvid_members import read_camvid
 from scipy import ndimage
 
-from kseg.weak import draw_points, draw_scribbles
+from kseg.weak import draw_points, draw_scribbles, synthetic
 
 NAMES = ["0001TP_006690", "0006R0_f02190", "0016E5_05220"]
 
@@ -57,6 +57,32 @@ def test_the_fraction_is_met_for_any_width(width, fraction):
     # Widths of 6 leave the borders of regions bare.
     if width < 6 or fraction < 0.5:
         assert share(scribbles, mask) == pytest.approx(fraction, rel=0.05)
+
+
+def test_the_fraction_is_met_on_small_masks():
+    """To a twentieth, or to `width * (width + 2)` pixels a class."""
+    rng = np.random.default_rng(1)
+    for index in range(150):
+        classes, width = rng.integers(1, 5, 2).tolist()
+        size = tuple(rng.integers(8, 110, 2).tolist())
+        noise = rng.normal(size=(classes, *size))
+        sigma = rng.uniform(2, 12)
+        mask = ndimage.gaussian_filter(noise, (0, sigma, sigma)).argmax(axis=0)
+        fraction = rng.choice([0.005, 0.01, 0.03, 0.1, 0.3])
+        scribbles = draw_scribbles(mask, fraction, width=width, seed=index)
+        assert_true(scribbles, mask)
+        target, drawn = fraction * mask.size, (scribbles != 255).sum()
+        present = len(np.unique(mask))
+        allowed = max(0.05 * target, width * (width + 2) * present)
+        assert abs(drawn - target) <= allowed, (index, target, drawn)
+
+
+def test_the_fraction_is_met_in_a_large_region(monkeypatch):
+    """Whose strokes are longer; fewer rounds do for a smaller one."""
+    monkeypatch.setattr(synthetic, "_ROUNDS", 110)
+    mask = np.zeros((500, 500), np.uint8)
+    scribbles = draw_scribbles(mask, 0.1, width=1)
+    assert share(scribbles, mask) == pytest.approx(0.1, rel=0.05)
 
 
 def test_strokes_have_their_width():
@@ -147,8 +173,12 @@ def test_points_are_well_inside_and_as_many_as_asked():
         ({"mask": np.zeros((4, 4))}, "integers.*float64"),
         ({"mask": np.zeros(4, int)}, r"\(4,\)"),
         ({"mask": np.full((4, 4), 255)}, r"hold a class.*\[255\]"),
+        ({"mask": np.zeros((4, 4), np.uint8), "ignore_class": 999},
+         "`ignore_class`.*holds.*Received: 999 for uint8"),
+        ({"mask": np.zeros((4, 4), np.int8)}, "Received: 255 for int8"),
+        ({"mask": np.zeros((4, 4), np.uint16), "ignore_class": -1}, "-1 for uint16"),
     ],
-)
+)  # fmt: skip
 def test_wrong_input_is_an_error(wrong, words):
     with pytest.raises(ValueError, match=words):
         draw_scribbles(**{"mask": np.zeros((4, 4), int), "fraction": 0.1, **wrong})
