@@ -46,14 +46,19 @@ def theirs(image: np.ndarray, scores: np.ndarray, parameters: dict) -> np.ndarra
     crf = densecrf.DenseCRF2D(width, height, num_classes)
     energy = -np.log(np.maximum(scores, 1e-30)).reshape(-1, num_classes).T
     crf.setUnaryEnergy(np.ascontiguousarray(energy))
+    after = parameters.get("normalization") == "after"
+    rule = densecrf.NORMALIZE_AFTER if after else densecrf.NORMALIZE_SYMMETRIC
     crf.addPairwiseGaussian(
-        sxy=parameters.get("s_gamma", 3), compat=parameters.get("w2", 3)
+        sxy=parameters.get("s_gamma", 3),
+        compat=parameters.get("w2", 3),
+        normalization=rule,
     )
     crf.addPairwiseBilateral(
         sxy=parameters["s_alpha"],
         srgb=parameters["s_beta"],
         rgbim=image,
         compat=parameters["w1"],
+        normalization=rule,
     )
     return np.array(crf.inference(ITERATIONS)).T.reshape(scores.shape)
 

@@ -12,6 +12,8 @@ normalised first, in one of four ways; published parameters belong to one of the
 in the authors' code the message of a pixel to itself is not taken away.
 """
 
+import functools
+import operator
 from collections.abc import Mapping
 from typing import Any
 
@@ -131,28 +133,27 @@ def dense_crf(
 
     def update(block):
         number, rows = block
-        logits = unary[rows].copy()
-        for kernel, values in spread:
-            message = kernel.gather(values, number)
-            # Of Potts all but the own label costs: the same as a bonus for that one.
-            logits += message if mu is None else message @ -mu.T
-        q[rows] = _softmax(logits)
+        messages = (kernel.gather(values, number) for kernel, values in spread)
+        logits = functools.reduce(operator.iadd, messages)
+        # Of Potts all but the own label costs: the same as a bonus for that one.
+        logits = logits if mu is None else logits @ -mu.T
+        logits += unary[rows]
+        _softmax(logits, out=q[rows])
 
-    spread: list[tuple] = []  # at first no pixel has heard of another
-    in_threads(update, blocks)
-    for _ in range(iterations):
+    in_threads(lambda block: _softmax(unary[block[1]].copy(), out=q[block[1]]), blocks)
+    for _ in range(iterations if kernels else 0):
         spread = [(kernel, kernel.spread(q)) for kernel in kernels]
         in_threads(update, blocks)
     return q.reshape(scores.shape)
 
 
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    """Turns float32 logits `(pixels, num_classes)` into probabilities, in place."""
+def _softmax(logits: np.ndarray, out: np.ndarray) -> None:
+    """Turns float32 logits `(pixels, num_classes)` into probabilities; they change."""
     # NumPy takes the largest of some tens of numbers slowly, and of columns fast.
     logits -= np.ascontiguousarray(logits.T).max(axis=0)[:, np.newaxis]
     np.exp(logits, out=logits)
-    logits /= (logits @ np.ones(logits.shape[1], np.float32))[:, np.newaxis]
-    return logits
+    sums = logits @ np.ones(logits.shape[1], np.float32)
+    np.divide(logits, sums[:, np.newaxis], out=out)
 
 
 def _positions(height: int, width: int) -> np.ndarray:
