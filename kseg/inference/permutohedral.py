@@ -35,20 +35,25 @@ class PermutohedralLattice:
         # million vertices share theirs with a probability below 1e-7.
         factors = np.random.default_rng(0).integers(1, 2**64 - 1, d, np.uint64)
         self._points = row_blocks(points)
-        simplices = in_threads(
-            lambda rows: _simplices(features[rows].T, factors), self._points
-        )
-        keys, weights = (
-            np.concatenate(parts) for parts in zip(*simplices, strict=True)
-        )
-        vertices, index = np.unique(keys, return_inverse=True)
-        self._neighbours = _neighbours(vertices, factors)
-        begins = np.arange(0, keys.size + 1, d + 1, dtype=np.int32)
-        columns = index.ravel().astype(np.int32)
+        vertices, index, weights = _all_simplices(features, factors, self._points)
+        begins = np.arange(0, len(index) + 1, d + 1, dtype=np.int32)
         rows = scipy.sparse.csr_matrix(
-            (weights.ravel(), columns, begins), (points, len(vertices))
+            (weights, index, begins), (points, len(vertices))
         )
-        splat, rows = rows.T.tocsr(), rows * np.float32(1 / (1 + 2.0**-d))
+        splat = rows.T.tocsr()
+        # Vertices in the order of their first points: near in the image is near in
+        # memory then, which is most of the time that splatting takes.
+        order = np.argsort(np.minimum.reduceat(splat.indices, splat.indptr[:-1]))
+        place = np.empty(len(vertices) + 1, np.int32)
+        place[order] = np.arange(len(vertices))
+        place[-1] = len(vertices)
+        splat = splat[order]
+        rows.indices = place[rows.indices]
+        rows.data *= np.float32(1 / (1 + 2.0**-d))
+        self._neighbours = [
+            (place[before[order]], place[behind[order]])
+            for before, behind in _neighbours(vertices, factors)
+        ]
         self._vertices = row_blocks(len(vertices))
         self._slice = [rows[block] for block in self._points]
         self._splat = [splat[block] for block in self._vertices]
@@ -113,6 +118,31 @@ class PermutohedralLattice:
             np.add(x, grid[rows], out=blurred[rows])
 
         in_threads(blur, self._vertices)
+
+
+def _all_simplices(
+    features: np.ndarray, factors: np.ndarray, blocks: list[slice]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Finds the vertices around all points, block by block.
+
+    Returns:
+        Keys of the vertices, uint64, each once; and of every point in turn its d + 1
+        vertices by their positions, int32, and barycentric coordinates, float32.
+    """
+
+    def of_block(rows):
+        keys, weights = _simplices(features[rows].T, factors)
+        own, inside = np.unique(keys, return_inverse=True)
+        return own, inside.ravel(), weights.ravel()
+
+    # The vertices of each block first, on all cores, then those of all blocks.
+    found = in_threads(of_block, blocks)
+    own = [keys for keys, _, _ in found]
+    vertices, merged = np.unique(np.concatenate(own), return_inverse=True)
+    merged = np.split(merged.astype(np.int32), np.cumsum([len(keys) for keys in own]))
+    index = [part[inside] for part, (_, inside, _) in zip(merged, found, strict=False)]
+    weights = [weights for _, _, weights in found]
+    return vertices, np.concatenate(index), np.concatenate(weights)
 
 
 def _simplices(
