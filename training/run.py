@@ -81,7 +81,7 @@ def run(name, experiment, directory: Path, resume: bool = False) -> dict:
     from kseg.training.fit import fit
     from kseg.training.scribblesup import alternate
 
-    check_directory(directory, resume, experiment.weak)
+    check_directory(directory, resume, experiment.to_dict()["weak"])
     check_options(**experiment.export)
     trained = directory
     if experiment.weak:
@@ -100,7 +100,7 @@ def check_directory(directory: Path, resume: bool, weak: dict) -> None:
     Args:
         directory: Where results go.
         resume: Whether to go on with an earlier run.
-        weak: How labels are spread from scribbles, if they are.
+        weak: How labels are spread from scribbles, if they are, as JSON has it.
 
     Raises:
         OSError: If the folder cannot be written.
@@ -115,13 +115,12 @@ def check_directory(directory: Path, resume: bool, weak: dict) -> None:
                 "--directory for another place, or delete it."
             )
         record = directory / "experiment.json"
-        earlier = json.loads(record.read_text())["weak"] if record.exists() else {}
-        # A list of a config is one of JSON, and more rounds can follow.
-        ours, theirs = (
-            {key: value for key, value in each.items() if key != "rounds"}
-            for each in (json.loads(json.dumps(weak, default=str)), earlier)
-        )
-        if bool(weak) != bool(earlier) or ours != theirs:
+        earlier = {}
+        if record.exists():
+            earlier = json.loads(record.read_text()).get("weak", {})
+        # More rounds can follow.
+        same = {**weak, "rounds": 0} == {**earlier, "rounds": 0}
+        if bool(weak) != bool(earlier) or not same:
             raise ValueError(
                 "A run goes on with the labels that it began with. Received: "
                 f"weak={weak}, and {directory}, which began with weak={earlier}. Take "

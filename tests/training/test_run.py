@@ -284,3 +284,13 @@ def test_two_replicas_train_like_one(config, tmp_path):
     for one, two in zip(*logs, strict=True):
         for key in one:
             assert float(one[key]) == pytest.approx(float(two[key]), abs=2e-4), key
+
+
+def test_a_run_whose_record_knows_no_scribbles_goes_on(tmp_path):
+    """Records of older versions do not have the section."""
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "state.json").write_text("{}")
+    (tmp_path / "experiment.json").write_text("{}")
+    run.check_directory(tmp_path, True, {})
+    with pytest.raises(ValueError, match="began with weak={}"):
+        run.check_directory(tmp_path, True, {"rounds": 3})
