@@ -57,6 +57,7 @@ def alternate(experiment, directory: Path, resume: bool, rounds: int = 3, **opti
     directory.mkdir(parents=True, exist_ok=True)
     write_json(directory / "experiment.json", experiment.to_dict())
     model, feeds, network = None, None, dict(experiment.network)
+    checked_data = {**experiment.data, "check": False}
     for number in range(1, rounds + 1):
         folder = directory / "rounds" / str(number)
         labels = folder / "labels"
@@ -68,7 +69,7 @@ def alternate(experiment, directory: Path, resume: bool, rounds: int = 3, **opti
             "seed": experiment.fit.get("seed", 0) + number - 1,
         }
         model, feeds = fit(
-            dataclasses.replace(experiment, network=dict(network)),
+            dataclasses.replace(experiment, network=dict(network), data=checked_data),
             folder,
             resume,
             train=RelabelledSource(scribbles, labels),

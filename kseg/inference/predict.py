@@ -1,6 +1,7 @@
 """Prediction on images of any size: tiles, scales, mirror images, dense CRF."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -8,7 +9,6 @@ import numpy as np
 from kseg.inference.crf_options import Crf, crf_arguments
 from kseg.inference.dense_crf import dense_crf
 from kseg.inference.one_pass import (
-    check_image,
     check_model,
     count_classes,
     ids_of,
@@ -16,6 +16,7 @@ from kseg.inference.one_pass import (
 )
 from kseg.inference.tiling import lay_tiles
 from kseg.inference.views import check_views, view_probabilities
+from kseg.raster import check_image
 
 
 def predict(
@@ -75,10 +76,10 @@ def predict(
     """
     check_image(image)
     options = (tile, overlap, blend, scales, flip, turns, crf)
-    check_options(model, *options)
+    arguments = check_options(model, *options)
     if tile is None and crf is None and not flip and not turns and set(scales) == {1}:
         return whole_ids(model, image)
-    return ids_of(_probabilities(model, image, *options))
+    return ids_of(_probabilities(model, image, options[:-1], arguments))
 
 
 def predict_probabilities(
@@ -115,8 +116,8 @@ def predict_probabilities(
     check_image(image)
     check_gives_probabilities(model)
     options = (tile, overlap, blend, scales, flip, turns, crf)
-    check_options(model, *options)
-    return _probabilities(model, image, *options)
+    arguments = check_options(model, *options)
+    return _probabilities(model, image, options[:-1], arguments)
 
 
 def check_gives_probabilities(model) -> None:
@@ -141,8 +142,12 @@ def check_options(
     flip: bool = False,
     turns: bool = False,
     crf: Crf | None = None,
-) -> None:
-    """Raises if `predict` cannot run a model, or its options are wrong for it."""
+) -> dict[str, Any] | None:
+    """Raises if `predict` cannot run a model, or its options are wrong for it.
+
+    Returns:
+        The arguments of `dense_crf`; `None` without a CRF.
+    """
     check_model(model)
     check_views(model, tile, scales)
     if tile is not None:
@@ -151,8 +156,7 @@ def check_options(
         raise ValueError(
             f"Only tiles are blended. Received: blend={blend!r} without `tile`."
         )
-    if crf is not None:
-        crf_arguments(crf, count_classes(model))
+    arguments = None if crf is None else crf_arguments(crf, count_classes(model))
     if returns_ids(model) and (
         blend != "none" or set(scales) != {1} or flip or turns or crf is not None
     ):
@@ -161,6 +165,7 @@ def check_options(
             "probabilities. Received: a LiteRT file that returns a class map. Export "
             "it with output='probabilities'."
         )
+    return arguments
 
 
 def returns_ids(model) -> bool:
@@ -168,11 +173,8 @@ def returns_ids(model) -> bool:
     return not isinstance(model, keras.Model) and model.output == "class_map"
 
 
-def _probabilities(model, image: np.ndarray, *options) -> np.ndarray:
+def _probabilities(model, image: np.ndarray, views, arguments) -> np.ndarray:
     """Returns the probabilities of a whole image, of options that were checked."""
-    *views, crf = options
     height, width = image.shape[:2]
     scores = view_probabilities(model, image, slice(0, height), slice(0, width), *views)
-    if crf is None:
-        return scores
-    return dense_crf(image, scores, **crf_arguments(crf, scores.shape[-1]))
+    return scores if arguments is None else dense_crf(image, scores, **arguments)

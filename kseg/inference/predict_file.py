@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import tqdm
 
-from kseg.inference.crf_options import Crf, crf_arguments, crf_halo
+from kseg.inference.crf_options import Crf, crf_halo
 from kseg.inference.dense_crf import dense_crf
 from kseg.inference.one_pass import (
     check_model,
@@ -91,8 +91,7 @@ def predict_file(
         )
     tile = _default_tile(model) if tile is None else tile
     views = (tile, overlap, blend, scales, flip, turns)
-    check_options(model, *views, crf)
-    arguments = None if crf is None else crf_arguments(crf, num_classes)
+    arguments = check_options(model, *views, crf)
     if block is not None and block < 1:
         raise ValueError(f"`block` must be 1 or more. Received: {block}.")
     with open_windows(path) as image:

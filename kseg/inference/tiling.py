@@ -117,7 +117,7 @@ def lay_tiles(
         raise ValueError(unknown("blend", blend, list(BLENDS)))
     fixed, given, stride, least = _facts(model, tile)
     if overlap is None:
-        overlap = default_overlap(model, tile)
+        overlap = _default_overlap(tile, given, least)
     shared = overlap if given == tuple(tile) else 0
     right = isinstance(overlap, numbers.Integral) and overlap >= 0
     if not right or min(given) - shared < least:
@@ -151,6 +151,11 @@ def default_overlap(model, tile: tuple[int, int]) -> int:
         ValueError: If `tile` is no pair of sizes, or the model does not take it.
     """
     _, given, _, least = _facts(model, tile)
+    return _default_overlap(tile, given, least)
+
+
+def _default_overlap(tile, given: tuple[int, int], least: int) -> int:
+    """Returns it of what `_facts` says."""
     if given != tuple(tile):
         return 0
     room = max(min(given) - least, 0)
