@@ -46,6 +46,11 @@ class Labels:
         return len(self.names)
 
     @property
+    def mask_dtype(self) -> str:
+        """The integer type of masks: `"uint8"`, or `"uint16"` where void is beyond."""
+        return "uint8" if self.ignore_class < 256 else "uint16"
+
+    @property
     def are_numbered(self) -> bool:
         """Whether the names are those of `numbered`, which say nothing."""
         return self.names == _numbered_names(self.num_classes)
@@ -119,6 +124,15 @@ class Labels:
 
 def _numbered_names(num_classes: int) -> tuple[str, ...]:
     return tuple(f"class_{i}" for i in range(num_classes))
+
+
+def id_dtype(num_classes: int) -> str:
+    """Returns the integer type of predicted ids: `"uint8"`, or `"uint16"` beyond 256.
+
+    Args:
+        num_classes: How many classes; predictions have no void.
+    """
+    return "uint8" if num_classes <= 256 else "uint16"
 
 
 def default_colors(num_classes: int) -> tuple[Color, ...]:

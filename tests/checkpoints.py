@@ -1,10 +1,8 @@
 """Checkpoints as other frameworks write them, of networks of kseg, without these."""
 
-import json
-import struct
-
 import keras
 import numpy as np
+import pickles
 
 _PARAMETERS = {
     "kernel": "weight",
@@ -45,6 +43,4 @@ def write_safetensors(path, tensors):
         dtype = {"float32": "F32", "int64": "I64"}[value.dtype.name]
         entry = {"dtype": dtype, "shape": value.shape, "data_offsets": [len(data), end]}
         header[name], data = entry, data + np.ascontiguousarray(value).tobytes()
-    text = json.dumps(header).encode()
-    path.write_bytes(struct.pack("<Q", len(text)) + text + data)
-    return path
+    return pickles.write_safetensors(path, header, data)

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from kseg.labels import Labels, default_colors
+from kseg.labels import Labels, default_colors, id_dtype
 
 CAMVID_LIKE = Labels(("sky", "road"), ((128, 128, 128), (128, 64, 128)), 11)
 
@@ -91,3 +91,10 @@ def test_void_is_never_a_class_by_default(count, void):
     for labels in (Labels.numbered(count), Labels.of(count), Labels.named(names)):
         assert labels.ignore_class == void and labels.num_classes == count
     assert Labels.of(count).are_numbered and not Labels.of(names).are_numbered
+
+
+def test_masks_and_predictions_have_the_least_type():
+    """Void counts in a mask, and is never predicted."""
+    assert Labels.numbered(255).mask_dtype == "uint8"
+    assert Labels.numbered(256).mask_dtype == "uint16"
+    assert id_dtype(256) == "uint8" and id_dtype(257) == "uint16"

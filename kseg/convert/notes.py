@@ -1,12 +1,13 @@
 """What a checkpoint says of itself beside its tensors."""
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from kseg.labels import Labels, default_colors
+from kseg.labels import Labels
 from kseg.state_dict import read_meta
 
 
@@ -58,11 +59,12 @@ def named(names: object, colors: object = None) -> Labels | None:
         return None
     if not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
         return None
-    given = default_colors(len(names))
+    labels = Labels.named(names)
     if isinstance(colors, list | tuple) and len(colors) == len(names):
         if all(map(_is_color, colors)):
             given = tuple((r, g, b) for r, g, b in colors)
-    return Labels(tuple(names), given, 255 if len(names) <= 255 else 65535)
+            return dataclasses.replace(labels, colors=given)
+    return labels
 
 
 def _is_color(value: object) -> bool:

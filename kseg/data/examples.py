@@ -105,7 +105,7 @@ class Examples:
     @property
     def mask_dtype(self) -> str:
         """The integer type of the masks."""
-        return _mask_dtype(self.source)
+        return self.source.labels.mask_dtype
 
     def example(self, position: int) -> Example:
         """Returns the example at a position of the stream.
@@ -193,12 +193,7 @@ class Examples:
         return Example(image, mask, None if self.weights is None else weights)
 
 
-def _mask_dtype(source: Source) -> str:
-    """Returns the least integer type that holds the ids of a source and its void."""
-    return np.min_scalar_type(source.labels.ignore_class).name
-
-
 def _pair(source: Source, index: int) -> Example:
     """Reads an example, whose mask may be of any integer type."""
     image, mask = source[index]
-    return Example(image, np.asarray(mask).astype(_mask_dtype(source), copy=False))
+    return Example(image, np.asarray(mask).astype(source.labels.mask_dtype, copy=False))

@@ -50,8 +50,7 @@ def read_mask(
     if values is not None:
         ids = translate(ids, values, path)
     check_ids(ids, labels, path)
-    largest = max(labels.num_classes - 1, labels.ignore_class)
-    return ids.astype(np.uint8 if largest < 256 else np.uint16)
+    return ids.astype(labels.mask_dtype)
 
 
 def check_ids(ids: np.ndarray, labels: Labels, where: object) -> None:

@@ -67,7 +67,7 @@ def patches(
                 wanted, *divmod(where, mask.shape[1]), strict=True
             ):
                 windows[i] = image[row : row + size, column : column + size]
-    return windows, classes.astype(np.min_scalar_type(source.labels.ignore_class))
+    return windows, classes.astype(source.labels.mask_dtype)
 
 
 def _draw_classes(

@@ -121,7 +121,7 @@ class TfdsSource:
         if image.shape[-1] == 1:
             image = np.repeat(image, 3, axis=-1)
         check_pair(image, ids, f"image {self.name(index)}", "its mask")
-        return image, ids.astype(np.min_scalar_type(self.labels.ignore_class))
+        return image, ids.astype(self.labels.mask_dtype)
 
     def mask(self, index: int) -> np.ndarray:
         """Returns a mask alone."""

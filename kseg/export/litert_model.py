@@ -9,7 +9,7 @@ import numpy as np
 
 from kseg.export.litert_check import load_interpreter
 from kseg.files import write_json
-from kseg.labels import Labels
+from kseg.labels import Labels, id_dtype
 
 
 class LiteRTModel:
@@ -82,9 +82,7 @@ class LiteRTModel:
             return values
         if values.shape[-1] == 1:  # the logit of class 1 against class 0
             return (values[..., 0] > (self._zero_point or 0)).astype("uint8")
-        return values.argmax(-1).astype(
-            "uint8" if values.shape[-1] <= 256 else "uint16"
-        )
+        return values.argmax(-1).astype(id_dtype(values.shape[-1]))
 
     def _run(self, image: np.ndarray) -> np.ndarray:
         """Returns the file's raw output for one image, without the batch axis."""

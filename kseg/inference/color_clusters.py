@@ -9,9 +9,9 @@ scikit-learn's. https://scikit-learn.org/stable/modules/clustering.html#k-means
 
 import numpy as np
 
-from kseg.inference.one_pass import check_image
 from kseg.labels import Labels
 from kseg.optional import import_optional
+from kseg.raster import check_image
 
 
 def color_clusters(

@@ -115,8 +115,11 @@ def dense_crf(
         )
     height, width, num_classes = scores.shape
     mu = _compatibility(compatibility, num_classes)
-    if exact:
-        check_exact(height, width)
+    if exact and height * width > _MOST_EXACT:
+        raise ValueError(
+            f"`exact` takes images of up to {_MOST_EXACT} pixels. Received: "
+            f"{height}x{width}. Use exact=False."
+        )
     kernels = [
         _kernel(features, weight, normalization, exact)
         for weight, features in (
@@ -239,23 +242,6 @@ def _check_parameters(**parameters: float) -> None:
             raise ValueError(
                 f"`{name}` must be finite and {least}. Received: {value!r}."
             )
-
-
-def check_exact(height: int, width: int) -> None:
-    """Raises if an image is too large for the exact sums.
-
-    Args:
-        height: Of the image in pixels.
-        width: Of the image in pixels.
-
-    Raises:
-        ValueError: If so.
-    """
-    if height * width > _MOST_EXACT:
-        raise ValueError(
-            f"`exact` takes images of up to {_MOST_EXACT} pixels. Received: "
-            f"{height}x{width}. Use exact=False."
-        )
 
 
 def check_crf_input(image: np.ndarray, scores: np.ndarray, scores_are: str) -> None:

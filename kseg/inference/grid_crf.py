@@ -72,9 +72,10 @@ def grid_crf(
     if method not in _METHODS:
         raise ValueError(unknown("method", method, list(_METHODS)))
     height, width, num_classes = scores.shape
-    unary = -scores.reshape(-1, num_classes).astype(np.float64)
+    logits = scores.reshape(-1, num_classes).astype(np.float64)
     if scores_are == "probabilities":
-        unary = -np.log(np.maximum(-unary, 1e-30))
+        logits = np.log(np.maximum(logits, 1e-30))
+    unary = -logits
     edges = grid_edges(height, width, diagonals)
     weights = weight * contrast_weights(image, edges, sigma)
     nodes = np.arange(height * width)

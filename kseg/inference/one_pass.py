@@ -5,7 +5,9 @@ import numpy as np
 import scipy.special
 from PIL import Image
 
+from kseg.labels import id_dtype
 from kseg.layers import ValidSize, class_logits
+from kseg.raster import check_image
 
 
 def predict_logits(model: keras.Model, image: np.ndarray) -> np.ndarray:
@@ -96,7 +98,7 @@ def batch_probabilities(model, batch: np.ndarray) -> np.ndarray:
 
 def ids_of(scores: np.ndarray) -> np.ndarray:
     """Returns the highest of scores `(..., num_classes)` as uint8, or else uint16."""
-    return scores.argmax(-1).astype(np.uint8 if scores.shape[-1] <= 256 else np.uint16)
+    return scores.argmax(-1).astype(id_dtype(scores.shape[-1]))
 
 
 def count_classes(model) -> int:
@@ -199,21 +201,4 @@ def check_model(model) -> None:
         raise ValueError(
             "A model must take images of any size, or of one. Received: inputs "
             f"{inputs}, of which one side is fixed."
-        )
-
-
-def check_image(image) -> None:
-    """Raises if something is not a uint8 array `(height, width, 3)`."""
-    if (
-        not isinstance(image, np.ndarray)
-        or image.dtype != np.uint8
-        or image.ndim != 3
-        or image.shape[-1] != 3
-        or 0 in image.shape
-    ):
-        received = getattr(image, "shape", type(image).__name__)
-        raise ValueError(
-            "`image` must be a uint8 array (height, width, 3), RGB in 0 to 255. "
-            f"Received: {getattr(image, 'dtype', '')} {received}. "
-            "`kseg.data.read_image(path)` reads one."
         )

@@ -14,9 +14,10 @@ import keras
 import numpy as np
 from scipy import ndimage
 
-from kseg.inference.one_pass import check_image, predict_logits, probabilities_of
+from kseg.inference.one_pass import predict_logits, probabilities_of
 from kseg.layers import Box, enlarge_box
 from kseg.optional import import_optional
+from kseg.raster import check_image
 
 # From few large regions to many small ones (the parameter k of Felzenszwalb and
 # Huttenlocher, "Efficient Graph-Based Image Segmentation", section 5).

@@ -13,17 +13,11 @@ import tqdm
 
 from kseg.inference.dense_crf import dense_crf
 from kseg.metrics import confusion_matrix, scores
+from kseg.metrics.dataset import SCALARS
 from kseg.registry import unknown
 
 # Of the paper's second version; the first has 5 to 10, 50 to 100 and 3 to 10.
 SEARCH = {"w1": (3, 4, 5, 6), "s_alpha": (30, 50, 70, 90, 100), "s_beta": (3, 4, 5, 6)}
-_METRICS = (
-    "mean_iou",
-    "pixel_accuracy",
-    "mean_accuracy",
-    "frequency_weighted_iou",
-    "mean_dice",
-)
 
 
 def search_dense_crf(
@@ -61,8 +55,8 @@ def search_dense_crf(
         ValueError: If there is no example, no pixel to score or no value to try,
             `rounds` is below 1, `metric` is another, or as `dense_crf` does.
     """
-    if metric not in _METRICS:
-        raise ValueError(unknown("metric", metric, list(_METRICS)))
+    if metric not in SCALARS:
+        raise ValueError(unknown("metric", metric, list(SCALARS)))
     axes = {"w1": sorted(w1), "s_alpha": sorted(s_alpha), "s_beta": sorted(s_beta)}
     if not len(examples) or not all(axes.values()) or rounds < 1:
         raise ValueError(

@@ -6,7 +6,7 @@ from kseg.labels import Labels
 from kseg.metrics.boundary import boundary_f1, mean_boundary_f1
 from kseg.metrics.confusion import confusion_matrix, scores
 
-_SCALARS = (
+SCALARS = (
     "pixel_accuracy",
     "mean_accuracy",
     "mean_iou",
@@ -64,7 +64,7 @@ class DatasetScores:
         empty = np.full((1, self.labels.num_classes), np.nan)
         boundary, by_class = mean_boundary_f1(np.stack(self.boundaries or list(empty)))
         return {
-            **{name: float(measured[name]) for name in _SCALARS},
+            **{name: float(measured[name]) for name in SCALARS},
             "boundary_f1": float(boundary),
             "class_iou": self._named(measured["class_iou"]),
             "class_accuracy": self._named(measured["class_accuracy"]),

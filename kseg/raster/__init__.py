@@ -1,6 +1,7 @@
 """Pictures on disk: read and written whole, or by windows where they are large."""
 
 from kseg.raster.whole import (
+    check_image,
     eight_bits,
     open_picture,
     read_image,
@@ -11,6 +12,7 @@ from kseg.raster.windows import is_large, open_windows
 from kseg.raster.write_bands import check_output, write_bands
 
 __all__ = [
+    "check_image",
     "check_output",
     "eight_bits",
     "is_large",

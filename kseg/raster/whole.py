@@ -29,6 +29,30 @@ def read_image(path: str | Path) -> np.ndarray:
     return np.asarray(eight_bits(open_picture(path), path).convert("RGB"))
 
 
+def check_image(image: object) -> None:
+    """Raises if something is not an RGB image of one pixel or more.
+
+    Args:
+        image: uint8 array `(height, width, 3)`.
+
+    Raises:
+        ValueError: If it is something else.
+    """
+    if (
+        not isinstance(image, np.ndarray)
+        or image.dtype != np.uint8
+        or image.ndim != 3
+        or image.shape[-1] != 3
+        or 0 in image.shape
+    ):
+        received = getattr(image, "shape", type(image).__name__)
+        raise ValueError(
+            "`image` must be a uint8 array (height, width, 3), RGB in 0 to 255, and "
+            f"have a pixel. Received: {getattr(image, 'dtype', '')} {received}. "
+            "`kseg.data.read_image(path)` reads one."
+        )
+
+
 def eight_bits(image: Image.Image, where: object = "a picture") -> Image.Image:
     """Scales 16-bit grey to 8 bits, which Pillow would clip, and passes on the rest.
 

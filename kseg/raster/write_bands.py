@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from kseg.files import whole_file
-from kseg.labels import Labels
+from kseg.labels import Labels, id_dtype
 from kseg.optional import import_optional
 from kseg.raster.whole import palette, write_mask
 
@@ -79,7 +79,7 @@ def write_bands(
     """
     path = Path(path)
     check_output(path, size, labels.num_classes)
-    dtype = np.dtype(np.uint8 if labels.num_classes <= 256 else np.uint16)
+    dtype = np.dtype(id_dtype(labels.num_classes))
     bands = _checked(bands, size, dtype)
     if path.suffix.lower() == ".png":
         write_mask(path, np.concatenate(list(bands)), labels)

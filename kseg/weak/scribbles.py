@@ -129,7 +129,7 @@ def _read_picture(path: Path, labels: Labels, unlabelled: int | None) -> np.ndar
             f"{np.unique(wrong)[:8].tolist()} in {wrong.size / ids.size:.2%} of its "
             "pixels. `unlabelled=value` says which value stands for no scribble."
         )
-    return ids.astype(_dtype(labels))
+    return ids.astype(labels.mask_dtype)
 
 
 class _NoDoctype(ElementTree.TreeBuilder):
@@ -246,7 +246,7 @@ def _draw(path, strokes, shape, width, labels, aliases) -> np.ndarray:
         # Lines end and bend without corners of their own.
         for x, y in points:
             draw.rectangle((x - before, y - before, x + after, y + after), identity)
-    return np.asarray(image).astype(_dtype(labels))
+    return np.asarray(image).astype(labels.mask_dtype)
 
 
 def _identity(path, category: str, labels: Labels, aliases: Mapping[str, str]) -> int:
@@ -273,8 +273,3 @@ def _check_size(path: Path, found: tuple | None, size: tuple | None) -> None:
             "Scribbles must have the height and width of their image. Received: "
             f"{path} of {tuple(found)} for an image of {tuple(size)}."
         )
-
-
-def _dtype(labels: Labels) -> type:
-    """Returns the type of masks that holds all ids."""
-    return np.uint8 if labels.ignore_class < 256 else np.uint16

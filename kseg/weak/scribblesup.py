@@ -27,10 +27,10 @@ import numpy as np
 from scipy import ndimage
 
 from kseg.graph_cut import alpha_expansion
+from kseg.raster import check_image
 from kseg.weak.superpixels import (
     adjacency,
     appearance,
-    check_image,
     check_superpixels,
     superpixels,
 )

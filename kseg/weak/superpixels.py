@@ -18,6 +18,7 @@ import numpy as np
 from scipy import ndimage
 
 from kseg.optional import import_optional
+from kseg.raster import check_image
 
 COLOR_BINS = 25
 GRADIENT_BINS = 10
@@ -162,24 +163,6 @@ def _shares(ids: np.ndarray, bins: np.ndarray, num_bins: int) -> np.ndarray:
         minlength=num_bins * (int(ids.max()) + 1),
     ).reshape(-1, num_bins)
     return counts / counts.sum(axis=1, keepdims=True)
-
-
-def check_image(image: np.ndarray) -> None:
-    """Raises if an array is no RGB image of one pixel or more.
-
-    Args:
-        image: uint8 array `(height, width, 3)`.
-
-    Raises:
-        ValueError: If it is something else.
-    """
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-        raise ValueError(
-            "`image` must be uint8 (height, width, 3). Received: "
-            f"{image.dtype} {image.shape}."
-        )
-    if image.size == 0:
-        raise ValueError(f"`image` must have a pixel. Received: shape {image.shape}.")
 
 
 def _check_ids(ids: np.ndarray) -> None:
