@@ -9,7 +9,6 @@ from kseg.inference.evaluate_membranes import evaluate_membranes
 from kseg.inference.grid_crf import grid_crf
 from kseg.inference.monte_carlo import predict_monte_carlo
 from kseg.inference.one_pass import predict_logits
-from kseg.inference.pictures import overlay, side_by_side
 from kseg.inference.predict import predict, predict_probabilities
 from kseg.inference.predict_file import predict_file
 from kseg.inference.proposals import (
@@ -26,6 +25,7 @@ from kseg.inference.sliding_window import (
     windows_to_map,
 )
 from kseg.inference.tiling import BLENDS
+from kseg.raster.pictures import overlay, side_by_side
 
 __all__ = [
     "BLENDS",

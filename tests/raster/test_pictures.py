@@ -3,7 +3,7 @@
 import numpy as np
 
 from kseg.inference import overlay, side_by_side
-from kseg.inference.pictures import colorize
+from kseg.raster.pictures import colorize
 from kseg.labels import Labels
 
 LABELS = Labels(("sky", "road"), ((0, 0, 200), (200, 0, 0)))

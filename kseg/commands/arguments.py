@@ -1,0 +1,148 @@
+"""Arguments that several subcommands take, and what they say."""
+
+import argparse
+
+
+def add_model(command: argparse.ArgumentParser) -> None:
+    """Adds `--model`."""
+    command.add_argument(
+        "--model",
+        required=True,
+        help="a name under saved_models/, or a .keras or .tflite file",
+    )
+
+
+def add_data(command: argparse.ArgumentParser, required: bool) -> None:
+    """Adds `--data` and the options of a data set."""
+    command.add_argument("--data", required=required, help="name of a data set")
+    add_set(command, "options of the data set, such as path=photos")
+
+
+def add_set(command: argparse.ArgumentParser, text: str) -> None:
+    """Adds `--set`, with what it is for."""
+    command.add_argument(
+        "--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help=text
+    )
+
+
+def add_views(command: argparse.ArgumentParser) -> None:
+    """Adds the options of `kseg.predict`."""
+    command.add_argument(
+        "--tile",
+        nargs=2,
+        type=int,
+        metavar=("HEIGHT", "WIDTH"),
+        help="see the image by tiles of this size",
+    )
+    command.add_argument(
+        "--overlap",
+        type=int,
+        help="pixels that tiles share; by default 192, or half of small tiles",
+    )
+    command.add_argument(
+        "--blend", help="of tiles: none, linear or gaussian; none by default"
+    )
+    command.add_argument(
+        "--scales",
+        type=_numbers,
+        metavar="FACTOR,...",
+        help="average over these sizes of the image, such as 0.5,1,1.5",
+    )
+    command.add_argument(
+        "--flip", action="store_true", help="average over the mirror image, too"
+    )
+    command.add_argument(
+        "--turns", action="store_true", help="average over quarter turns, too"
+    )
+    command.add_argument("--crf", help="end with a dense CRF, such as deeplabv2")
+
+
+def _numbers(text: str) -> list[float]:
+    """Reads numbers with commas between them."""
+    return [float(number) for number in text.split(",")]
+
+
+def read_views(arguments) -> dict:
+    """Returns the options of `kseg.predict` that the command line has."""
+    names = ("tile", "overlap", "blend", "scales", "flip", "turns", "crf")
+    views = {name: getattr(arguments, name) for name in names}
+    views = {k: v for k, v in views.items() if v is not None and v is not False}
+    if "tile" not in views and not views.keys().isdisjoint(("overlap", "blend")):
+        raise ValueError(
+            "--overlap and --blend say how tiles lie. Received: no --tile. Give "
+            "--tile HEIGHT WIDTH."
+        )
+    return views
+
+
+def describe_views(model, views: dict) -> str:
+    """Words how predictions were made."""
+    from kseg.inference.tiling import default_overlap
+
+    parts = [
+        "images at scale " + " ".join(f"{s:g}" for s in views.get("scales", [1.0]))
+    ]
+    if "tile" in views:
+        height, width = views["tile"]
+        overlap = views.get("overlap", default_overlap(model, views["tile"]))
+        parts.append(
+            f"tiles of {height}x{width}, overlap {overlap}, "
+            f"blend {views.get('blend', 'none')}"
+        )
+    else:
+        parts.append("seen whole")
+    parts += ["mirrored too"] * ("flip" in views) + ["turned too"] * ("turns" in views)
+    parts += [f"CRF {views['crf']}"] if "crf" in views else []
+    return ", ".join(parts)
+
+
+def open_model(name: str):
+    """Returns the path, the model (Keras or LiteRT) and the classes."""
+    from kseg import models
+
+    path = models.find(name)
+    if path.suffix == ".tflite":
+        from kseg.export import LiteRTModel
+
+        model = LiteRTModel(path)
+        return path, model, model.labels
+    from kseg.inference.one_pass import count_classes
+
+    model = models.load(path)
+    return path, model, models.read_labels(path, count_classes(model))
+
+
+def read_options(arguments) -> dict:
+    """Returns what `--set` says."""
+    from kseg.training.experiment import literal
+
+    options = {}
+    for text in arguments.set:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise ValueError(f"--set takes key=value. Received: {text!r}.")
+        options[key] = literal(value)
+    return options
+
+
+def open_data(arguments, split: str, labels):
+    """Opens the data set of the command line, whose classes must be the model's."""
+    from kseg.data import open_source
+
+    source = open_source(arguments.data, split, **read_options(arguments))
+    found = source.labels
+    if found.num_classes != labels.num_classes:
+        raise ValueError(
+            "The data must have the model's classes. Received: "
+            f"{found.num_classes} classes in {arguments.data!r} and "
+            f"{labels.num_classes} in {arguments.model!r}."
+        )
+    named = not (found.are_numbered or labels.are_numbered)
+    if named and found.names != labels.names:
+        raise ValueError(
+            "The data must have the model's classes in the model's order. Received: "
+            f"{list(found.names)} in {arguments.data!r} and {list(labels.names)} in "
+            f"{arguments.model!r}. Reorder the classes of the data, or, if they mean "
+            "the same, rename them there or in the .json beside the model."
+        )
+    return source
