@@ -5,6 +5,8 @@ authors' Caffe layer `sigmoid_cross_entropy_loss_layer.cpp` of s9xie/hed.
 https://arxiv.org/abs/1504.06375
 """
 
+from collections.abc import Sequence
+
 import keras
 from keras import ops
 
@@ -23,7 +25,8 @@ class ClassBalancedCrossEntropy(PixelWeightedLoss):
     shares and the number of valid pixels stay as they are.
 
     Args:
-        ignore_class: The id in masks that counts nothing; `None` for no such id.
+        ignore_class: The id in masks that counts nothing, or a list of several;
+            `None` for no such id.
         pixels: `"mean"` divides the sum over an image by its valid pixels, for
             learning rates as in classification; `"sum"` does not, as the authors,
             whose learning rate is 1e-6.
@@ -45,22 +48,21 @@ class ClassBalancedCrossEntropy(PixelWeightedLoss):
 
     def __init__(
         self,
-        ignore_class: int | None = 255,
+        ignore_class: int | Sequence[int] | None = 255,
         pixels: str = "mean",
         reduction: str | None = "sum_over_batch_size",
         name: str = "class_balanced_cross_entropy",
         dtype: str | None = "float32",
     ):
         """Checks and stores the arguments."""
-        super().__init__(name=name, reduction=reduction, dtype=dtype)
+        super().__init__(ignore_class, reduction, name, dtype)
         if pixels not in ("mean", "sum"):
             raise ValueError(f"`pixels` must be 'mean' or 'sum'. Received: {pixels!r}.")
-        if ignore_class in (0, 1):
+        if {0, 1} & set(self.ignored_ids):
             raise ValueError(
                 "`ignore_class` must not be 0 or 1, the rest and the edges. Received: "
                 f"{ignore_class}."
             )
-        self.ignore_class = ignore_class
         self.pixels = pixels
 
     def call(self, y_true, y_pred):
@@ -88,9 +90,7 @@ class ClassBalancedCrossEntropy(PixelWeightedLoss):
         logits = ops.squeeze(y_pred, -1)
         labels, factors = mask_and_factors(y_true, logits.dtype)
         edge, rest = labels == 1, labels == 0
-        known = edge | rest
-        if self.ignore_class is not None:
-            known = known | (labels == self.ignore_class)
+        known = edge | rest | self.is_ignored(labels)
 
         def total(values):
             return ops.sum(ops.cast(values, logits.dtype), axis=(1, 2))
@@ -106,8 +106,4 @@ class ClassBalancedCrossEntropy(PixelWeightedLoss):
 
     def get_config(self):
         """Returns the arguments of the constructor."""
-        return {
-            **super().get_config(),
-            "ignore_class": self.ignore_class,
-            "pixels": self.pixels,
-        }
+        return {**super().get_config(), "pixels": self.pixels}

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
-from kseg.losses.pixel_weights import PixelWeightedLoss, mask_and_factors
+from kseg.losses.class_loss import ClassLoss
 
 
 @keras.saving.register_keras_serializable(package="kseg")
-class CrossEntropy(PixelWeightedLoss):
+class CrossEntropy(ClassLoss):
     """Cross-entropy, averaged over the valid pixels of each image.
 
     The mean is taken image by image and then over the batch, so the value and
@@ -20,15 +20,23 @@ class CrossEntropy(PixelWeightedLoss):
     so with the weights of pixels, which come as `sample_weight` `(batch, height,
     width)` (Ronneberger et al., "U-Net", equation 1). Both multiply.
 
+    Smoothed labels are the share `1 - label_smoothing` of the pixel's class and
+    `label_smoothing / num_classes` of every class (Szegedy et al., "Rethinking the
+    Inception Architecture", 2016, section 7); the weight of the pixel's class
+    multiplies all of it.
+
     Args:
-        ignore_class: The id in masks that counts nothing; `None` for no such id.
+        ignore_class: The id in masks that counts nothing, or a list of several;
+            `None` for no such id.
         class_weights: One factor per class, or `None` for 1 everywhere.
+        label_smoothing: Share of a label that is spread over all classes, 0 to 1.
         reduction: As in `keras.losses.Loss`; `None` returns a loss per image.
         name: Name of the loss.
         dtype: Type the loss is computed in, float32 under every policy.
 
     Raises:
-        ValueError: If a class weight is negative or not finite.
+        ValueError: If a class weight is negative or not finite, an id is no integer,
+            or `label_smoothing` is out of range.
 
     Example:
     >>> import numpy as np
@@ -41,69 +49,50 @@ class CrossEntropy(PixelWeightedLoss):
 
     def __init__(
         self,
-        ignore_class: int | None = 255,
+        ignore_class: int | Sequence[int] | None = 255,
         class_weights: Sequence[float] | None = None,
+        label_smoothing: float = 0.0,
         reduction: str | None = "sum_over_batch_size",
         name: str = "cross_entropy",
         dtype: str | None = "float32",
     ):
         """Checks and stores the arguments."""
-        super().__init__(name=name, reduction=reduction, dtype=dtype)
-        self.ignore_class = ignore_class
-        self.class_weights = (
-            None if class_weights is None else [float(w) for w in class_weights]
-        )
-        if self.class_weights is not None and not all(
-            0 <= w < float("inf") for w in self.class_weights
-        ):
-            raise ValueError(
-                "`class_weights` must be finite and not negative. Received: "
-                f"{self.class_weights}."
-            )
+        super().__init__(ignore_class, class_weights, reduction, name, dtype)
+        check_label_smoothing(label_smoothing)
+        self.label_smoothing = label_smoothing
 
-    def call(self, y_true, y_pred):
-        """Computes the loss of each image.
-
-        Args:
-            y_true: Class ids `(batch, height, width)`, or with a last axis of 1; or
-                a tuple of them and the factors of the pixels, of the same shape.
-            y_pred: Logits `(batch, height, width, num_classes)`.
-
-        Returns:
-            Float tensor `(batch,)`.
-
-        Raises:
-            ValueError: If there are not as many class weights as classes, or there
-                is one logit only.
-        """
-        if y_pred.shape[-1] == 1:
-            raise ValueError(
-                "Cross-entropy needs a logit for every class. Received: one, of shape "
-                f"{tuple(y_pred.shape)}. `ClassBalancedCrossEntropy` takes one."
-            )
-        weights = self.class_weights
-        if weights is not None and len(weights) != y_pred.shape[-1]:
-            raise ValueError(
-                "`class_weights` must have one number per class, "
-                f"{y_pred.shape[-1]}. Received: {len(weights)}."
-            )
-        labels, factors = mask_and_factors(y_true, y_pred.dtype)
-        valid = ops.ones_like(labels, dtype="bool")
-        if self.ignore_class is not None:
-            valid = labels != self.ignore_class
-        labels = ops.where(valid, labels, 0)
-        loss = ops.sparse_categorical_crossentropy(labels, y_pred, from_logits=True)
-        loss = loss * factors
-        if weights is not None:
-            loss = loss * ops.take(ops.convert_to_tensor(weights, loss.dtype), labels)
-        valid = ops.cast(valid, loss.dtype)
-        pixels = ops.sum(valid, axis=(1, 2))
-        return ops.sum(loss * valid, axis=(1, 2)) / ops.maximum(pixels, 1)
+    def of_images(self, pixels, logits):
+        """Computes the loss of each image, as `ClassLoss.call` describes."""
+        losses = of_pixels(pixels.labels, logits, self.label_smoothing)
+        return self.mean_over_pixels(losses, pixels)
 
     def get_config(self):
         """Returns the arguments of the constructor."""
-        return {
-            **super().get_config(),
-            "ignore_class": self.ignore_class,
-            "class_weights": self.class_weights,
-        }
+        return {**super().get_config(), "label_smoothing": self.label_smoothing}
+
+
+def of_pixels(labels, logits, label_smoothing: float = 0.0):
+    """Computes the cross-entropy of each pixel.
+
+    Args:
+        labels: Class ids `(batch, height, width)`, int32.
+        logits: Logits `(batch, height, width, num_classes)`.
+        label_smoothing: Share of a label that is spread over all classes.
+
+    Returns:
+        Float tensor `(batch, height, width)`.
+    """
+    losses = ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)
+    if not label_smoothing:
+        return losses
+    of_all = -ops.mean(ops.log_softmax(logits, axis=-1), axis=-1)
+    return (1 - label_smoothing) * losses + label_smoothing * of_all
+
+
+def check_label_smoothing(label_smoothing: float) -> None:
+    """Raises unless `label_smoothing` is from 0 to below 1."""
+    if not 0 <= label_smoothing < 1:
+        raise ValueError(
+            "`label_smoothing` must be 0 or more and below 1. Received: "
+            f"{label_smoothing}."
+        )

@@ -1,16 +1,47 @@
-"""Losses whose `sample_weight` may hold a factor for every pixel."""
+"""What all losses share: ids that count nothing, and a factor for every pixel."""
+
+from collections.abc import Sequence
 
 import keras
 from keras import ops
 
 
 class PixelWeightedLoss(keras.losses.Loss):
-    """A loss per image that takes weights of images and of pixels.
+    """A loss per image that ignores pixels, and takes weights of images and pixels.
 
     Keras multiplies `sample_weight` with what `call` returns, here one value per
     image. Factors of pixels have to come in before the sum over an image, so they
     reach `call` beside the mask; `mask_and_factors` takes the two apart.
+
+    Args:
+        ignore_class: The id in masks that counts nothing, or a list of several;
+            `None` for no such id.
+        reduction: As in `keras.losses.Loss`; `None` returns a loss per image.
+        name: Name of the loss.
+        dtype: Type the loss is computed in.
+
+    Raises:
+        ValueError: If an id is no integer.
     """
+
+    def __init__(
+        self,
+        ignore_class: int | Sequence[int] | None,
+        reduction: str | None,
+        name: str,
+        dtype: str | None,
+    ):
+        """Checks and stores the arguments."""
+        super().__init__(name=name, reduction=reduction, dtype=dtype)
+        several = isinstance(ignore_class, list | tuple)
+        ids = list(ignore_class) if several else [ignore_class]
+        if not all(isinstance(x, int) for x in ids) and ids != [None]:
+            raise ValueError(
+                "`ignore_class` must be an id, a list of ids, or None. Received: "
+                f"{ignore_class!r}."
+            )
+        self.ignore_class = ids if several else ignore_class
+        self.ignored_ids: list[int] = [] if ids == [None] else ids
 
     def __call__(self, y_true, y_pred, sample_weight=None):
         """Computes the loss.
@@ -27,6 +58,24 @@ class PixelWeightedLoss(keras.losses.Loss):
         if sample_weight is None or len(sample_weight.shape) < 3:
             return super().__call__(y_true, y_pred, sample_weight)
         return super().__call__((y_true, sample_weight), y_pred)
+
+    def is_ignored(self, labels):
+        """Returns where a pixel counts nothing.
+
+        Args:
+            labels: Class ids, int32.
+
+        Returns:
+            Boolean tensor of the shape of `labels`.
+        """
+        ignored = ops.zeros_like(labels, dtype="bool")
+        for identity in self.ignored_ids:
+            ignored = ignored | (labels == identity)
+        return ignored
+
+    def get_config(self):
+        """Returns the arguments of the constructor."""
+        return {**super().get_config(), "ignore_class": self.ignore_class}
 
 
 def mask_and_factors(y_true, dtype):
