@@ -12,18 +12,18 @@ pixel, so no id is invented. What lies beyond the border of an image is a choice
 from collections.abc import Callable
 from typing import NamedTuple
 
+import cv2
 import numpy as np
-from PIL import Image
-from scipy import ndimage
 
 # The grey that networks normalise to about zero.
 NEUTRAL = 127
 BORDERS = ("void", "mirror")
-_RESAMPLING = (
-    Image.Resampling.BILINEAR,
-    Image.Resampling.NEAREST,
-    Image.Resampling.BILINEAR,
-)
+Color = int | tuple[int, int, int]
+_BORDER_MODES = {"void": cv2.BORDER_CONSTANT, "mirror": cv2.BORDER_REFLECT_101}
+# Of the image, the mask and the weights.
+_METHODS = (cv2.INTER_LINEAR, cv2.INTER_NEAREST, cv2.INTER_LINEAR)
+# OpenCV's `remap` counts the places in 16 bits.
+_LONGEST = 32767
 
 
 class Example(NamedTuple):
@@ -70,12 +70,12 @@ def pad(example: Example, pads, border: str, ignore_class: int) -> Example:
     """
     if not np.any(pads):
         return example
+    (top, bottom), (left, right) = pads
+    kind = cv2.BORDER_REFLECT_101 if border == "mirror" else cv2.BORDER_CONSTANT
 
     def padded(array, fill):
-        sides = (*pads, (0, 0))[: array.ndim]
-        if border == "mirror":
-            return np.pad(array, sides, mode="reflect")
-        return np.pad(array, sides, constant_values=fill)
+        value = (fill,) * 4
+        return cv2.copyMakeBorder(array, top, bottom, left, right, kind, value=value)
 
     return example.each(padded, _fills(ignore_class))
 
@@ -83,22 +83,34 @@ def pad(example: Example, pads, border: str, ignore_class: int) -> Example:
 def resize(example: Example, size: tuple[int, int], box=None) -> Example:
     """Resizes a window.
 
+    What is shrunk is averaged, so that fine patterns do not turn into others.
+
     Args:
         example: What to cut the window out of.
         size: Height and width of the result.
-        box: Left, top, right and bottom of the window in pixels, which need not be
-            whole; `None` for all of it.
+        box: Left, top, right and bottom of the window in pixels, rounded to whole
+            ones; `None` for all of it.
     """
     height, width = size
+    if box is not None:
+        left, top, right, bottom = (round(side) for side in box)
+        right, bottom = max(right, left + 1), max(bottom, top + 1)
+        example = example.each(lambda array: array[top:bottom, left:right])
+    have = example.mask.shape
+    if have == (height, width):
+        return example
+    shrunk = have[0] > height and have[1] > width
+    smooth = cv2.INTER_AREA if shrunk else cv2.INTER_LINEAR
 
     def resized(array, method):
-        picture = Image.fromarray(array).resize((width, height), method, box)
-        return np.asarray(picture)
+        return cv2.resize(array, (width, height), interpolation=method)
 
-    return example.each(resized, _RESAMPLING)
+    return example.each(resized, (smooth, cv2.INTER_NEAREST_EXACT, smooth))
 
 
-def warp(example: Example, places, border: str, ignore_class: int) -> Example:
+def warp(
+    example: Example, places, border: str, ignore_class: int, fill: Color = NEUTRAL
+) -> Example:
     """Takes every pixel from a place of its own.
 
     Args:
@@ -107,16 +119,58 @@ def warp(example: Example, places, border: str, ignore_class: int) -> Example:
             is taken from; they need not be whole.
         border: One of `BORDERS`.
         ignore_class: What the mask gets beyond the border of a void one.
+        fill: What the image gets there, a grey or a colour, 0 to 255.
+
+    Raises:
+        ValueError: If a side is longer than OpenCV takes.
     """
-    mode = "mirror" if border == "mirror" else "constant"
+    rows, columns = np.asarray(places, np.float32)
+    sides = (*example.mask.shape, *rows.shape)
+    if max(sides) >= _LONGEST:
+        raise ValueError(
+            f"An image that is warped must have sides below {_LONGEST} pixels. "
+            f"Received: {example.mask.shape}. Cut it first, by `WindowCrops`."
+        )
 
-    def warped(array, order, fill):
-        if array.ndim == 3:
-            channels = np.moveaxis(array, -1, 0)
-            return np.stack([warped(c, order, fill) for c in channels], axis=-1)
-        return ndimage.map_coordinates(array, places, None, order, mode, fill)
+    def warped(array, method, value):
+        return cv2.remap(
+            array,
+            columns,
+            rows,
+            method,
+            borderMode=_BORDER_MODES[border],
+            borderValue=value,
+        )
 
-    return example.each(warped, (1, 0, 1), _fills(ignore_class))
+    return example.each(warped, _METHODS, _border_values(ignore_class, fill))
+
+
+def warp_affine(
+    example: Example, matrix, border: str, ignore_class: int, fill: Color = NEUTRAL
+) -> Example:
+    """Takes every pixel from a place that is an affine function of its own.
+
+    Args:
+        example: What to warp; the size stays.
+        matrix: From (column, row, 1) of the result to (column, row) of the example,
+            `(2, 3)`, in pixels whose centres are whole.
+        border: One of `BORDERS`.
+        ignore_class: What the mask gets beyond the border of a void one.
+        fill: What the image gets there, a grey or a colour, 0 to 255.
+    """
+    size = example.mask.shape[::-1]
+
+    def warped(array, method, value):
+        return cv2.warpAffine(
+            array,
+            np.asarray(matrix, np.float64),
+            size,
+            flags=method | cv2.WARP_INVERSE_MAP,
+            borderMode=_BORDER_MODES[border],
+            borderValue=value,
+        )
+
+    return example.each(warped, _METHODS, _border_values(ignore_class, fill))
 
 
 def fit_inside(
@@ -165,6 +219,12 @@ def fit_inside(
     if border == "mirror":
         return filled._replace(image=pad(example, pads, border, ignore_class).image)
     return filled
+
+
+def _border_values(ignore_class: int, fill: Color) -> tuple:
+    """Returns what OpenCV gives image, mask and weights beyond a void border."""
+    color = (fill,) * 3 if isinstance(fill, int) else tuple(fill)
+    return (color, ignore_class, 0)
 
 
 def _fills(ignore_class: int) -> tuple[int, int, int]:
