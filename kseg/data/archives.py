@@ -1,61 +1,287 @@
-"""Data sets that come as one archive: fetched, unpacked, checked and put in place."""
+"""Data sets that are downloaded: fetched, unpacked, checked and put in place."""
 
+import bz2
+import contextlib
 import gzip
+import lzma
 import shutil
+import stat
 import tarfile
 import zipfile
-import zlib
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import IO, Any, NamedTuple, TypeVar
+from urllib.parse import urlparse
 
-from kseg.download import cache_dir, fetch
+import tqdm
 
-_BROKEN = (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, EOFError, zlib.error)
+from kseg.data.card import Download
+from kseg.download import cache_dir, check_digest, fetch
+
+Place = Callable[[PurePosixPath], str | PurePosixPath | None]
+
+_CHUNK = 1 << 20
+_DECOMPRESSORS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
+_Piece = TypeVar("_Piece")
 
 
 def install(
     name: str,
     path: Path,
-    url: str,
-    archive: str,
+    downloads: Sequence[Download],
     unpack: Callable[[Path, Path], None],
     check: Callable[[Path], None],
 ) -> None:
     """Downloads a data set; its folder appears whole or not at all.
 
+    A download that is interrupted goes on at the next call. One that has the digest
+    of its publisher is kept until the data set is whole, so that after a full disk or
+    a broken second file it is not fetched again.
+
     Args:
         name: What messages call the data set.
         path: The folder to make.
-        url: Where the archive lies.
-        archive: Name of the archive's file, with its ending.
-        unpack: Called with the archive and a folder to lay its files out in.
+        downloads: The files of the data set.
+        unpack: Called with each downloaded file, in their order, and a folder to lay
+            its contents out in, which is the same for all: usually `extract`.
         check: Called with that folder; raises a `ValueError` if the files are not
             those of the data set.
 
     Raises:
-        OSError: If the download fails.
-        ValueError: If the archive is broken, or `check` says so; it is deleted then.
+        OSError: If a download fails, or the disk is full.
+        ValueError: If a download is broken, or `check` says so. What has no digest to
+            vouch for it is deleted then.
     """
-    downloaded = fetch(url, cache_dir() / "downloads" / archive)
+    kept = cache_dir() / "downloads" / path.name
     partial = path.with_name(path.name + ".part")
     shutil.rmtree(partial, ignore_errors=True)
     try:
-        unpack(downloaded, partial)
+        files = [_fetch(download, kept) for download in downloads]
+        for file in files:
+            unpack(file, partial)
         check(partial)
         partial.replace(path)
-    except _BROKEN as error:
-        rule = f"{name}'s archive must be a {Path(archive).suffix} file"
-        raise ValueError(_again(f"{rule}. Received: {error}", url)) from error
     except ValueError as error:
-        raise ValueError(_again(str(error).removesuffix("."), url)) from error
+        for download in downloads:
+            if download.digest is None:
+                _local(download, kept).unlink(missing_ok=True)
+        urls = ", ".join(download.url for download in downloads)
+        raise ValueError(
+            f"{str(error).removesuffix('.')}, of {name} from {urls}. Downloads that no "
+            "digest vouches for were deleted; try again, or bring the files and give "
+            "their folder as `path`."
+        ) from error
     finally:
-        downloaded.unlink()
         shutil.rmtree(partial, ignore_errors=True)
+    shutil.rmtree(kept, ignore_errors=True)
 
 
-def _again(complaint: str, url: str) -> str:
-    """Says where the files came from and what to do now."""
-    return (
-        f"{complaint}, from {url}. The download was deleted; try again, or bring the "
-        "files and give their folder as `path`."
-    )
+def extract(
+    archive: str | Path,
+    target: str | Path,
+    place: Place = lambda member: member,
+    limit: int = 4 << 30,
+) -> None:
+    """Unpacks a zip or tar file that need not be trusted.
+
+    Which of the two it is, and whether a tar is compressed by gzip, bzip2 or xz, is
+    seen from its first bytes. Only contents are taken over: no permissions, owners or
+    times. If anything fails, what this call has written is deleted.
+
+    Args:
+        archive: The file.
+        target: The folder to unpack to, made when it is absent.
+        place: Called with the path of each file in the archive; says its path below
+            `target`, or `None` to leave it out. What is left out is not checked.
+        limit: How many bytes may be written, counted while they are, because the sizes
+            in an archive can lie.
+
+    Raises:
+        OSError: If the archive cannot be opened, or the disk is full.
+        ValueError: If the archive is broken or encrypted, is larger than `limit`, or a
+            file to be unpacked is a link, a device or sparse, lies outside `target`,
+            has a name that is not UTF-8, or would be written to where another is.
+    """
+    archive, target = Path(archive), Path(target)
+    written: list[Path] = []
+    folders: set[Path] = set()
+    try:
+        with open(archive, "rb") as file, _progress(archive) as bar:
+            for member in _blame(archive, _members(file)):
+                placed = place(PurePosixPath(member.name))
+                if placed is None:
+                    continue
+                _check_member(member, PurePosixPath(placed), archive)
+                path = target / placed
+                folders |= {path.parent, *path.parent.parents}
+                with _create(path, member, archive) as copy:
+                    written.append(path)
+                    for piece in _blame(archive, _pieces(member)):
+                        bar.update(len(piece))
+                        _check_total(int(bar.n), limit, archive)
+                        copy.write(piece)
+    except BaseException:
+        _delete(written, folders, target)
+        raise
+
+
+class _Member(NamedTuple):
+    """A file of an archive, or what pretends to be one."""
+
+    name: str
+    flaw: str  # why it is not to be unpacked, or nothing
+    open: Callable[[], IO[bytes]]
+
+
+class _Stream:
+    """A tar file to read from, without headers that would fill the memory."""
+
+    def __init__(self, file: Any):
+        self.tell, self.seek, self._read = file.tell, file.seek, file.read
+        self._last = b""
+
+    def read(self, size: int = -1) -> bytes:
+        """Reads what a piece of a member, or an honest header, needs."""
+        if not 0 <= size <= 2 * _CHUNK:
+            raise tarfile.ReadError(f"a header of {size} bytes")
+        self._last = self._read(size)
+        return self._last
+
+    def finish(self) -> None:
+        """Raises if the last header was none, or the compressed file is not whole."""
+        if any(self._last):  # for TarFile any rubbish is the end
+            raise tarfile.ReadError("a header that is none")
+        while self._read(_CHUNK):  # to the checksum
+            pass
+
+
+def _members(file: IO[bytes]) -> Iterator[_Member]:
+    """Lists the members of an archive that are not folders."""
+    start = file.read(6)
+    file.seek(0)
+    if start.startswith(b"PK"):
+        yield from _members_of_zip(file)
+        return
+    for magic, decompressor in _DECOMPRESSORS.items():
+        if start.startswith(magic):
+            with decompressor(file) as stream:
+                yield from _members_of_tar(stream)
+            return
+    yield from _members_of_tar(file)
+
+
+def _members_of_zip(file: IO[bytes]) -> Iterator[_Member]:
+    with zipfile.ZipFile(file) as opened:
+        for info in opened.infolist():
+            if info.is_dir():
+                continue
+            kind = stat.S_IFMT(info.external_attr >> 16)
+            flaw = "" if kind in (0, stat.S_IFREG) else "a link or a device"
+            yield _Member(info.filename, flaw, lambda info=info: opened.open(info))
+
+
+def _members_of_tar(file: Any) -> Iterator[_Member]:
+    stream = _Stream(file)
+    source: Any = stream
+    with tarfile.TarFile(fileobj=source, encoding="utf-8") as opened:
+        for info in opened:
+            if info.isdir():
+                continue
+            flaw = "" if info.isfile() else "a link or a device"
+            if info.issparse():
+                flaw = "a sparse file"
+            yield _Member(info.name, flaw, lambda info=info: _file(opened, info))
+    stream.finish()
+
+
+def _file(opened: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
+    file = opened.extractfile(info)
+    if file is None:
+        raise tarfile.ReadError(f"{info.name} is no file")
+    return file
+
+
+def _pieces(member: _Member) -> Iterator[bytes]:
+    with member.open() as stream:
+        while piece := stream.read(_CHUNK):
+            yield piece
+
+
+def _blame(archive: Path, pieces: Iterator[_Piece]) -> Iterator[_Piece]:
+    """Passes on what is read from an archive, and blames the archive for errors."""
+    try:
+        yield from pieces
+    # Hostile headers raise nearly anything: struct.error, OverflowError, KeyError, ...
+    except Exception as error:
+        raise ValueError(
+            f"An archive must be a whole zip or tar file. Received: {archive}, of "
+            f"which Python says: {error!r}"
+        ) from error
+
+
+def _check_member(member: _Member, placed: PurePosixPath, archive: Path) -> None:
+    """Raises if a member is not to be unpacked, or not to where it would go."""
+    flaw = member.flaw
+    for name in (member.name, str(placed)):
+        # Windows splits by both kinds of slash, and knows drives.
+        path = PureWindowsPath(name)
+        if path.drive or path.root or ".." in path.parts or not path.parts:
+            flaw = "outside the folder to unpack to"
+        if "\0" in name:
+            flaw = "of a name that no file can have"
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            flaw = "of a name that is not UTF-8"
+    if flaw:
+        raise ValueError(
+            "What is unpacked must be a plain file inside its folder. Received: "
+            f"{archive}, with {member.name!r}, which is {flaw}."
+        )
+
+
+def _check_total(total: int, limit: int, archive: Path) -> None:
+    if total > limit:
+        raise ValueError(
+            f"An archive must not unpack to more than {limit:,} bytes. Received: "
+            f"{archive}, which does. `limit` allows more where the archive is trusted."
+        )
+
+
+def _create(path: Path, member: _Member, archive: Path) -> IO[bytes]:
+    """Opens a file that must not be there yet."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return open(path, "xb")
+    except (FileExistsError, NotADirectoryError) as error:
+        raise ValueError(
+            "Every file of an archive must have a place of its own. Received: "
+            f"{archive}, with {member.name!r} for {path}, where another is."
+        ) from error
+
+
+def _delete(files: Sequence[Path], folders: set[Path], target: Path) -> None:
+    """Deletes files, and those folders up to the target that are empty then."""
+    for file in files:
+        file.unlink(missing_ok=True)
+    for folder in sorted(folders, key=lambda folder: len(folder.parts), reverse=True):
+        if folder == target or target in folder.parents:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+
+def _progress(archive: Path) -> tqdm.tqdm:
+    return tqdm.tqdm(unit="B", unit_scale=True, desc=archive.name, leave=False)
+
+
+def _fetch(download: Download, folder: Path) -> Path:
+    """Downloads a file, unless a call before did, or somebody brought it."""
+    path = _local(download, folder)
+    if path.exists():
+        check_digest(path, download.digest, download.url)
+    return fetch(download.url, path, download.digest)
+
+
+def _local(download: Download, folder: Path) -> Path:
+    """Returns where a download is kept."""
+    return folder / PurePosixPath(urlparse(download.url).path).name

