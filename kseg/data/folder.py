@@ -2,13 +2,16 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from math import ceil
 from pathlib import Path
 
 import numpy as np
 
-from kseg.data.sources import FileSource, pair_files
+from kseg.data.folder_layouts import split_pairs
+from kseg.data.lenient import is_lenient
+from kseg.data.pairing import Pair
+from kseg.data.sources import FileSource
 from kseg.labels import Labels
+from kseg.raster import count_pages
 
 
 def folder(
@@ -19,17 +22,25 @@ def folder(
     values: Mapping[int, int] | None = None,
     ignore_class: int = 255,
     validation_fraction: float = 0.2,
-    images: str = "images",
-    masks: str = "masks",
+    images: str | None = None,
+    masks: str | None = None,
+    image_suffix: str | None = None,
+    mask_suffix: str | None = None,
+    pages: bool = False,
+    channels: Sequence[int] | None = None,
+    value_range: Sequence[float] | None = None,
 ) -> FileSource:
     """Opens a folder of images and masks that pair by name.
 
-    Three layouts are understood: `train/images`, `train/masks`, `val/images`,
-    ...; `images/train`, `masks/train`, ...; and `images`, `masks` without
-    splits, of which an evenly spaced share is set aside for validation.
+    Splits are folders (`train/images` and `train/masks`; `images/train` and
+    `masks/train`; `train` and `trainannot` or `train_labels`), or lists of names, of
+    paths, or of paths of image and mask (`splits/train.txt`, `train.txt`,
+    `ImageSets/Segmentation/train.txt`). Where there are none, an evenly spaced share is
+    set aside for validation. Images and masks have the same name, or one that differs
+    by a suffix such as `_mask`, and then may be in one folder.
 
     Args:
-        split: `"train"`, `"val"`, or another that has a folder.
+        split: `"train"`, `"val"`, or another that has a folder or a list.
         path: The folder.
         classes: The names of the classes in the order of their ids, or their
             number. A file `labels.json` in the folder, or `color_map`, says it
@@ -41,8 +52,18 @@ def folder(
         ignore_class: Class id of pixels that count nothing.
         validation_fraction: Share of the pairs for `"val"` where the folder
             has no splits.
-        images: Name of the folder of images.
-        masks: Name of the folder of masks.
+        images: Name of the folder of images; `None` finds `images`, `img`,
+            `JPEGImages` and the like.
+        masks: Name of the folder of masks; `None` finds `masks`, `labels`,
+            `SegmentationClass` and the like.
+        image_suffix: What images' names have after the part that pairs, before the
+            ending; other pictures are passed over. `None` finds it out.
+        mask_suffix: Likewise of masks, such as `"_mask"`, or `"_L"` for CamVid's.
+        pages: Whether every page of TIFF files is an example.
+        channels: Which bands of images are red, green and blue, from 0; needs the
+            extra `image`.
+        value_range: The values of images that become 0 and 255, for other numbers
+            than 8 bits; likewise.
 
     Returns:
         The pairs of the split.
@@ -54,47 +75,32 @@ def folder(
             0 and 255 for two classes.
     """
     path = Path(path)
-    pairs = _pairs(path, split, images, masks, validation_fraction)
+    suffixes = (image_suffix, mask_suffix)
+    pairs = split_pairs(path, split, images, masks, *suffixes, validation_fraction)
     labels, colors = _labels(path, classes, color_map, ignore_class)
     values = {int(k): int(v) for k, v in values.items()} if values else None
-    source = FileSource(pairs, labels, colors, values)
-    _refuse_binary(source)
+    numbers = None
+    if pages:
+        pairs, numbers = _pages(pairs)
+    source = FileSource(pairs, labels, colors, values, numbers, channels, value_range)
+    if not is_lenient():
+        _refuse_binary(source)
     return source
 
 
-def _pairs(path, split, images, masks, fraction):
-    """Finds the pairs of a split in one of the three layouts."""
-    if not path.is_dir():
-        raise FileNotFoundError(f"`path` must be a folder. Received: {path}.")
-    for image_folder, mask_folder in (
-        (path / split / images, path / split / masks),
-        (path / images / split, path / masks / split),
-    ):
-        if image_folder.is_dir():
-            return pair_files(image_folder, mask_folder)
-    splits = {p.name for p in (*path.glob("*/"), *(path / images).glob("*/"))}
-    if splits & {"train", "val"} or split not in ("train", "val"):
-        raise FileNotFoundError(
-            f"A split must be a folder. Received: split={split!r} of {path}, which "
-            f"has neither {split}/{images} nor {images}/{split}."
-        )
-    if not 0 < fraction < 1:
-        raise ValueError(
-            f"`validation_fraction` must be between 0 and 1. Received: {fraction}."
-        )
-    pairs = pair_files(path / images, path / masks)
-    # A pair is for validation where its share crosses a whole number.
-    chosen = [
-        pair
-        for i, pair in enumerate(pairs)
-        if (ceil((i + 1) * fraction) > ceil(i * fraction)) == (split == "val")
-    ]
-    if not chosen:
-        raise ValueError(
-            f"A folder without splits must have two pairs or more. Received: {path} "
-            f"with {len(pairs)}."
-        )
-    return chosen
+def _pages(pairs: Sequence[Pair]) -> tuple[list[Pair], list[int]]:
+    """Returns every pair as often as it has pages, and the numbers of these."""
+    repeated, numbers = [], []
+    for image, mask in pairs:
+        counts = count_pages(image), count_pages(mask)
+        if counts[0] != counts[1]:
+            raise ValueError(
+                "An image and its mask must have the same number of pages. Received: "
+                f"{image} of {counts[0]} and {mask} of {counts[1]}."
+            )
+        repeated += [(image, mask)] * counts[0]
+        numbers += range(counts[0])
+    return repeated, numbers
 
 
 def _labels(path, classes, color_map, ignore_class):

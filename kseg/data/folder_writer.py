@@ -12,7 +12,7 @@ import tqdm
 from PIL import Image
 
 from kseg.data.images import SUFFIXES
-from kseg.data.sources import FileSource, Source
+from kseg.data.sources import Source
 from kseg.files import write_json
 from kseg.labels import Labels
 from kseg.raster import write_image, write_mask
@@ -49,7 +49,7 @@ def write_folder(
     try:
         (temporary / "images").mkdir(parents=True)
         (temporary / "masks").mkdir()
-        for index, name in enumerate(tqdm.tqdm(_names(source), f"write {split}")):
+        for index, name in enumerate(tqdm.tqdm(file_names(source), f"write {split}")):
             _write_example(temporary, name, index, source, masks)
         write_json(path / "labels.json", source.labels.to_dict())
         if target.exists():
@@ -89,9 +89,10 @@ def check_split(path: str | os.PathLike[str], split: str, labels: Labels) -> Non
 
 def _write_example(folder, name, index, source, masks) -> None:
     """Writes an image and its mask."""
-    file = source.pairs[index][0] if isinstance(source, FileSource) else None
+    path_of = getattr(source, "image_path", None)
+    file = path_of(index) if path_of is not None else None
     if file is not None and file.suffix.lower() in SUFFIXES:
-        _link(file, folder / "images" / f"{name}{file.suffix}")
+        link_file(file, folder / "images" / f"{name}{file.suffix}")
     else:
         file = None
     if file is not None and masks is None:
@@ -110,7 +111,7 @@ def _write_example(folder, name, index, source, masks) -> None:
     write_mask(folder / "masks" / f"{name}.png", mask, source.labels)
 
 
-def _link(file: Path, target: Path) -> None:
+def link_file(file: Path, target: Path) -> None:
     """Gives a file a second name, or copies it where that cannot be."""
     file = file.resolve()
     try:
@@ -119,7 +120,7 @@ def _link(file: Path, target: Path) -> None:
         shutil.copyfile(file, target)
 
 
-def _names(source: Source) -> list[str]:
+def file_names(source: Source) -> list[str]:
     """Returns names of files: those of the examples, numbered if one comes twice.
 
     None is hidden: readers of folders pass over names that begin with a dot.

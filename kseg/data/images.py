@@ -20,6 +20,7 @@ def read_mask(
     labels: Labels,
     color_map: Mapping[Color, int] | None = None,
     values: Mapping[int, int] | None = None,
+    page: int = 0,
 ) -> np.ndarray:
     """Reads a mask as class ids, and checks them.
 
@@ -29,6 +30,7 @@ def read_mask(
         color_map: RGB colour to class id, for masks in colour; with it palette and
             grey masks count by their colours too.
         values: Value in the file to class id, for files that use other numbers.
+        page: Which page of a TIFF file, from 0.
 
     Returns:
         Array `(height, width)` of uint8, or uint16 for more than 255 classes.
@@ -37,11 +39,14 @@ def read_mask(
         ValueError: If the file is not a whole picture, is in colour and there
             is no colour map, or holds a value that is no class.
     """
-    image = open_picture(path)
+    image = open_picture(path, page)
+    if image.mode == "LA":  # what is transparent is dropped, as of other pictures
+        image = image.getchannel(0)
     if image.mode in ("RGB", "RGBA") or (color_map and image.mode in ("1", "L", "P")):
         ids = _ids_of_colors(np.asarray(image.convert("RGB")), path, color_map)
     elif image.mode in ("1", "L", "P", "I", "I;16", "I;16B", "I;16L"):
-        ids = np.asarray(image).astype(np.int32)
+        ids = np.asarray(image)
+        ids = ids.astype(np.uint8 if ids.dtype == bool else ids.dtype, copy=False)
     else:
         raise ValueError(
             "A mask must be grey, palette or RGB. Received: "
@@ -91,15 +96,20 @@ def translate(ids: np.ndarray, values: Mapping[int, int], where: object) -> np.n
     Raises:
         ValueError: If the array holds a value that `values` does not name.
     """
-    found = np.unique(ids)
+    small = ids.dtype in (np.uint8, np.uint16)
+    found = np.flatnonzero(np.bincount(ids.ravel())) if small else np.unique(ids)
     unknown = [int(value) for value in found if int(value) not in values]
     if unknown:
         raise ValueError(
             f"`values` must name every value of a mask. Received: {where}, with "
             f"{unknown[:8]} beside {dict(values)}."
         )
-    table = np.array([values[int(value)] for value in found], np.int32)
-    return table[np.searchsorted(found, ids)]
+    new = np.array([values[int(value)] for value in found], np.int32)
+    if not small:
+        return new[np.searchsorted(found, ids)]
+    table = np.zeros(found[-1] + 1, np.int32)
+    table[found] = new
+    return table[ids]
 
 
 def _ids_of_colors(rgb, path, color_map) -> np.ndarray:

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import tqdm
 
-from kseg.data.images import SUFFIXES, check_ids, read_mask, translate
+from kseg.data.images import check_ids, read_mask, translate
 from kseg.labels import Color, Labels
 from kseg.raster import read_image
 
@@ -16,7 +15,10 @@ from kseg.raster import read_image
 class Source(Protocol):
     """What feeds and evaluation read from: any random-access set of examples."""
 
-    labels: Labels
+    @property
+    def labels(self) -> Labels:
+        """The classes."""
+        ...
 
     def __len__(self) -> int:
         """Returns the number of examples."""
@@ -44,12 +46,18 @@ class FileSource:
         labels: The classes.
         color_map: RGB colour to class id, for masks in colour.
         values: Value in the mask files to class id.
+        pages: For each pair, which page of its TIFF files; `None` for the first.
+        channels: As of `kseg.raster.read_image`, for the images.
+        value_range: Likewise.
     """
 
     pairs: Sequence[tuple[Path, Path]]
     labels: Labels
     color_map: Mapping[Color, int] | None = None
     values: Mapping[int, int] | None = None
+    pages: Sequence[int] | None = None
+    channels: Sequence[int] | None = None
+    value_range: Sequence[float] | None = None
 
     def __len__(self) -> int:
         """Returns the number of pairs."""
@@ -63,18 +71,36 @@ class FileSource:
                 two differ in size.
         """
         image_path, mask_path = self.pairs[index]
-        image = read_image(image_path)
+        image = read_image(
+            image_path, self._page(index), self.channels, self.value_range
+        )
         mask = self.mask(index)
         check_pair(image, mask, image_path, mask_path)
         return image, mask
 
     def mask(self, index: int) -> np.ndarray:
         """Reads a mask alone."""
-        return read_mask(self.pairs[index][1], self.labels, self.color_map, self.values)
+        return read_mask(
+            self.pairs[index][1],
+            self.labels,
+            self.color_map,
+            self.values,
+            self._page(index),
+        )
 
     def name(self, index: int) -> str:
-        """Returns the image file's name without its ending."""
-        return self.pairs[index][0].stem
+        """Returns the image file's name without its ending, and its page."""
+        page = "" if self.pages is None else f"_{self.pages[index]:04d}"
+        return self.pairs[index][0].stem + page
+
+    def image_path(self, index: int) -> Path | None:
+        """Returns the file of an image; `None` if the image is but a part of it."""
+        whole = self.pages is None and self.channels is None
+        return self.pairs[index][0] if whole and self.value_range is None else None
+
+    def _page(self, index: int) -> int:
+        """Returns the page of a pair."""
+        return 0 if self.pages is None else self.pages[index]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -180,20 +206,6 @@ class RelabelledSource:
         return f"{index:06d}_{Path(source.name(index)).name}.png"
 
 
-def check_source(source: Source, what: str) -> None:
-    """Reads every example once, so that broken data stops a run before it starts.
-
-    Args:
-        source: The examples.
-        what: What to call them in the progress bar.
-
-    Raises:
-        ValueError: As reading an example does.
-    """
-    for index in tqdm.trange(len(source), desc=f"check {what}", leave=False):
-        source[index]
-
-
 def check_pair(image: np.ndarray, mask: np.ndarray, image_name, mask_name) -> None:
     """Raises if an image and its mask differ in size.
 
@@ -211,55 +223,3 @@ def check_pair(image: np.ndarray, mask: np.ndarray, image_name, mask_name) -> No
             "An image and its mask must have the same height and width. Received: "
             f"{image_name} of {image.shape[:2]} and {mask_name} of {mask.shape}."
         )
-
-
-def pair_files(images: Path, masks: Path) -> list[tuple[Path, Path]]:
-    """Pairs the pictures of two folders by the names without ending.
-
-    Args:
-        images: Folder of images, searched below too.
-        masks: Folder of masks.
-
-    Returns:
-        Pairs of paths, in the order of the names.
-
-    Raises:
-        FileNotFoundError: If a folder does not exist.
-        ValueError: If a folder is empty, two pictures of it differ in their ending
-            only, or an image or a mask has no partner.
-    """
-    by_image, by_mask = _pictures(images), _pictures(masks)
-    if not by_image and not by_mask:
-        raise ValueError(
-            f"A data set must have at least one pair. Received: {images} and "
-            f"{masks}, without a picture ({', '.join(SUFFIXES)})."
-        )
-    for lone, kind, other in (
-        (sorted(set(by_image) - set(by_mask)), "mask", masks),
-        (sorted(set(by_mask) - set(by_image)), "image", images),
-    ):
-        if lone:
-            raise ValueError(
-                f"Every picture must have a partner of the same name. Received: "
-                f"{len(lone)} without {kind} in {other}, such as {lone[:3]}."
-            )
-    return [(by_image[stem], by_mask[stem]) for stem in sorted(by_image)]
-
-
-def _pictures(folder: Path) -> dict[str, Path]:
-    """Finds the pictures of a folder by their path in it without ending."""
-    if not folder.is_dir():
-        raise FileNotFoundError(f"A folder must exist. Received: {folder}.")
-    found: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*")):
-        relative = path.relative_to(folder)
-        hidden = any(part.startswith(".") for part in relative.parts)
-        if hidden or path.suffix.lower() not in SUFFIXES:
-            continue
-        other = found.setdefault(str(relative.with_suffix("")), path)
-        if other is not path:
-            raise ValueError(
-                "The pictures of a folder must differ in more than their ending. "
-                f"Received: {other} and {path}."
-            )
-    return found

@@ -2,8 +2,10 @@
 
 from kseg.raster.whole import (
     check_image,
+    count_pages,
     eight_bits,
     open_picture,
+    picture_size,
     read_image,
     write_image,
     write_mask,
@@ -14,10 +16,12 @@ from kseg.raster.write_bands import check_output, write_bands
 __all__ = [
     "check_image",
     "check_output",
+    "count_pages",
     "eight_bits",
     "is_large",
     "open_picture",
     "open_windows",
+    "picture_size",
     "read_image",
     "write_bands",
     "write_image",

@@ -244,3 +244,39 @@ def test_a_large_folder_is_opened_by_a_few_masks(binary, monkeypatch):
     monkeypatch.setattr("kseg.data.sources.FileSource.mask", count)
     folder("train", binary, classes=2)
     assert 32 <= len(read) <= 64 and max(read) > 180
+
+
+# Pages and bands
+
+
+def test_pages_are_examples(tmp_path):
+    tifffile = pytest.importorskip("tifffile")
+    rng = np.random.default_rng(0)
+    volume = rng.integers(0, 65536, (5, 4, 6)).astype(np.uint16)
+    ids = rng.integers(0, 2, (5, 4, 6)).astype(np.uint8)
+    for kind, stack in (("images", volume), ("masks", ids)):
+        (tmp_path / "train" / kind).mkdir(parents=True)
+        options = {"photometric": "minisblack"}
+        tifffile.imwrite(tmp_path / "train" / kind / "s.tif", stack, **options)
+    source = folder("train", tmp_path, classes=2, pages=True)
+    assert names(source) == [f"s_{page:04d}" for page in range(5)]
+    for page in range(5):
+        image, mask = source[page]
+        assert np.abs(image[..., 0] - volume[page] / 257).max() <= 0.5
+        np.testing.assert_array_equal(mask, ids[page])
+    assert source.image_path(0) is None
+    assert len(folder("train", tmp_path, classes=2)) == 1
+    tifffile.imwrite(tmp_path / "train" / "masks" / "s.tif", ids[:3], **options)
+    with pytest.raises(ValueError, match=r"s\.tif of 5 and .*s\.tif of 3"):
+        folder("train", tmp_path, classes=2, pages=True)
+
+
+def test_bands_are_chosen_and_scaled(tmp_path):
+    tifffile = pytest.importorskip("tifffile")
+    bands = np.arange(2 * 3 * 6).reshape(2, 3, 6).astype(np.uint16) * 100
+    save(tmp_path / "train" / "masks" / "a.png", np.zeros((2, 3)))
+    (tmp_path / "train" / "images").mkdir()
+    tifffile.imwrite(tmp_path / "train" / "images" / "a.tif", bands, planarconfig=1)
+    options = {"channels": (3, 2, 1), "value_range": (0, 5100)}
+    source = folder("train", tmp_path, classes=1, **options)
+    np.testing.assert_array_equal(source[0][0], bands[..., [3, 2, 1]] // 20)

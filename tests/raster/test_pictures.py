@@ -3,8 +3,8 @@
 import numpy as np
 
 from kseg.inference import overlay, side_by_side
-from kseg.raster.pictures import colorize
 from kseg.labels import Labels
+from kseg.raster.pictures import colorize
 
 LABELS = Labels(("sky", "road"), ((0, 0, 200), (200, 0, 0)))
 

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from kseg.labels import Labels
-from kseg.raster import read_image, write_mask
+from kseg.raster import count_pages, picture_size, read_image, write_mask
 
 THREE = Labels(("road", "car", "sky"), ((128, 64, 128), (0, 0, 142), (70, 130, 180)))
 ID_MAP = np.array([[0, 1, 2, 255], [2, 1, 0, 0]], np.uint8)
@@ -159,3 +159,98 @@ def test_16_bits_that_pillow_holds_in_32_are_scaled(tmp_path):
     grey = np.array([[0, 129, 65535]], ">u2")
     (tmp_path / "i.pgm").write_bytes(b"P5\n3 1\n65535\n" + grey.tobytes())
     assert read_image(tmp_path / "i.pgm")[..., 0].tolist() == [[0, 1, 255]]
+
+
+# Bands, pages and sizes
+
+
+@pytest.fixture
+def tifffile():
+    return pytest.importorskip("tifffile")
+
+
+@pytest.mark.parametrize("planar", ["contig", "separate"])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+def test_bands_are_chosen_and_scaled(tmp_path, tifffile, planar, dtype):
+    bands = np.random.default_rng(0).integers(0, 200, (5, 7, 6)).astype(dtype)
+    stored = bands if planar == "contig" else np.moveaxis(bands, -1, 0)
+    options = {"photometric": "minisblack", "planarconfig": planar}
+    tifffile.imwrite(tmp_path / "i.tif", stored, **options)
+    read = read_image(tmp_path / "i.tif", channels=(5, 0, 3), value_range=(50, 150))
+    low, high = bands[..., [5, 0, 3]] <= 50, bands[..., [5, 0, 3]] >= 150
+    assert (read[low] == 0).all() and (read[high] == 255).all()
+    expected = (bands[..., [5, 0, 3]].astype(float) - 50) * 2.55
+    assert np.abs(read - np.clip(expected, 0, 255)).max() <= 0.5
+    assert "`channels`" in error(read_image, tmp_path / "i.tif")
+    assert "6 bands" in error(lambda: read_image(tmp_path / "i.tif", 0, None, (0, 9)))
+    assert "from 0" in error(lambda: read_image(tmp_path / "i.tif", channels=(1, 2, 6)))
+    assert "lower" in error(
+        lambda: read_image(tmp_path / "i.tif", 0, (0, 1, 2), (9, 9))
+    )
+    if dtype == "float32":
+        message = error(lambda: read_image(tmp_path / "i.tif", channels=(0, 1, 2)))
+        assert "float32" in message and "`value_range=(low, high)`" in message
+
+
+def test_a_range_brightens_other_pictures_too(tmp_path, photo):
+    path = save(tmp_path / "i.png", photo)
+    read = read_image(path, channels=(2, 1, 0), value_range=(0, 51))
+    expected = np.clip(photo[..., ::-1].astype(int) * 5, 0, 255)
+    np.testing.assert_array_equal(read, expected)
+    grey = save(tmp_path / "g.png", photo[..., 0])
+    read = read_image(grey, value_range=(0, 255))
+    np.testing.assert_array_equal(read, np.repeat(photo[..., :1], 3, axis=2))
+
+
+def test_what_is_no_number_becomes_0(tmp_path, tifffile):
+    tifffile.imwrite(
+        tmp_path / "i.tif", np.array([[np.nan, np.inf, -np.inf, 0.5]], "f4")
+    )
+    read = read_image(tmp_path / "i.tif", value_range=(0, 1))
+    assert read[0, :, 0].tolist() == [0, 255, 0, 128]
+
+
+def test_pages(tmp_path, tifffile):
+    stack = np.arange(24, dtype=np.uint8).reshape(4, 2, 3)
+    tifffile.imwrite(tmp_path / "s.tif", stack, photometric="minisblack")
+    assert count_pages(tmp_path / "s.tif") == 4
+    for page in range(4):
+        for options in ({}, {"value_range": (0, 255)}):
+            read = read_image(tmp_path / "s.tif", page, **options)
+            np.testing.assert_array_equal(read[..., 0], stack[page])
+    assert "s.tif" in error(lambda: read_image(tmp_path / "s.tif", 4))
+    assert count_pages(save(tmp_path / "i.png", stack[0])) == 1
+    tifffile.imwrite(
+        tmp_path / "b.tif", np.zeros((3, 4, 5, 7)), photometric="minisblack"
+    )
+    assert count_pages(tmp_path / "b.tif") >= 3
+
+
+@pytest.mark.parametrize("mode", ["CMYK", "RGBA", "LA", "YCbCr", "1"])
+def test_other_modes_become_rgb(tmp_path, photo, mode):
+    ending = "tif" if mode in ("CMYK", "YCbCr") else "png"
+    image = Image.fromarray(photo).convert(mode)
+    image.save(tmp_path / f"i.{ending}")
+    read = read_image(tmp_path / f"i.{ending}").astype(int)
+    grey = np.asarray(Image.fromarray(photo).convert("L"))[..., None]
+    expected = grey if mode == "LA" else photo
+    if mode == "1":
+        expected = 255 * np.asarray(image)[..., None].astype(int)
+    assert np.abs(read - expected).max() <= 3
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 30000), (3, 30000), (30000, 1)])
+def test_sizes_at_the_edge(tmp_path, shape):
+    grey = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
+    path = save(tmp_path / "i.png", grey)
+    np.testing.assert_array_equal(read_image(path)[..., 1], grey)
+    assert picture_size(path) == shape
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("ending", ["jpg", "png", "tif"])
+def test_a_size_is_that_of_the_upright_picture(tmp_path, photo, orientation, ending):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = save(tmp_path / f"i.{ending}", photo, exif=exif)
+    assert picture_size(path) == read_image(path).shape[:2]
