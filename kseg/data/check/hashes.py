@@ -1,0 +1,101 @@
+"""Hashes of images: equal for equal pixels, or near for images that look alike.
+
+The perceptual hash is the DCT hash of Zauner, "Implementation and Benchmarking of
+Perceptual Image Hash Functions", 2010, section 3.2.1 (pHash): the signs, about their
+median, of the 8x8 lowest frequencies of the image in grey at 32x32. Departures: the
+mean over each cell in the place of a 7x7 mean filter, and no hash for flat images,
+whose signs are noise.
+"""
+
+import hashlib
+import itertools
+
+import numpy as np
+from PIL import Image
+from scipy import fft
+
+# Bits in which the hashes of two pictures of one image may differ. Copies of CamVid,
+# BSDS500 and ISBI 2012 images at half or 1.5 times the size, as JPEG of quality 20 to
+# 90, in grey, blurred by 2 pixels or with noise of 10 grey levels, differ in 2 at
+# most. Different images differ in 10 or more between the splits of CamVid, whose
+# frames are of the same streets, in 8 in ISBI 2012, and in 16 in BSDS500.
+NEAR = 4
+_SIDE = 32
+_FLAT = 2.0  # grey levels
+
+
+def content_hash(*arrays: np.ndarray) -> bytes:
+    """Returns 16 bytes that are equal for equal arrays of one shape."""
+    digest = hashlib.blake2b(digest_size=16)
+    for array in arrays:
+        digest.update(repr(array.shape).encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.digest()
+
+
+def perceptual_hash(image: Image.Image) -> int | None:
+    """Returns 64 bits of what an image looks like, or `None` for a flat one.
+
+    Args:
+        image: A picture.
+
+    Example:
+    >>> ramp = Image.linear_gradient("L")
+    >>> perceptual_hash(ramp) == perceptual_hash(ramp.resize((99, 70)))
+    True
+    """
+    small = image.convert("L").resize((_SIDE, _SIDE), Image.Resampling.BOX)
+    grey = np.asarray(small, np.float32)
+    if grey.std() < _FLAT:
+        return None
+    low = fft.dctn(grey, norm="ortho")[:8, :8].ravel()
+    bits = low > np.median(low[1:])
+    return int.from_bytes(np.packbits(bits).tobytes(), "big")
+
+
+def nearest(
+    hashes: np.ndarray, groups: np.ndarray, distance: int = NEAR
+) -> tuple[np.ndarray, np.ndarray]:
+    """Finds for every hash one that is near, in its own group and in another.
+
+    Two hashes that differ in at most d of 64 bits are equal in one of d + 1 bands of
+    bits, so only those that share a band are compared: the time grows with their
+    number, and with the number of pairs only where all look alike.
+
+    Args:
+        hashes: uint64 array `(n,)`.
+        groups: Integer array `(n,)`.
+        distance: The bits that may differ, 0 to 15.
+
+    Returns:
+        Two integer arrays `(n,)`: positions of the nearest hash in the same group,
+        and of the nearest in another group; -1 where there is none.
+    """
+    best = np.full((2, len(hashes)), -1)
+    least = np.full((2, len(hashes)), distance + 1)
+    for band in _bands(hashes, distance + 1):
+        order = np.argsort(band, kind="stable")
+        left = np.arange(len(hashes))
+        for step in itertools.count(1):
+            left = left[left + step < len(hashes)]
+            left = left[band[order[left]] == band[order[left + step]]]
+            if not left.size:
+                break
+            one, two = order[left], order[left + step]
+            bits = np.bitwise_count(hashes[one] ^ hashes[two])
+            near = bits <= distance
+            one, two, bits = one[near], two[near], bits[near].astype(int)
+            other = (groups[one] != groups[two]).astype(int)
+            # Each place comes once on either side: no write hides another.
+            for place, partner in ((one, two), (two, one)):
+                better = bits < least[other, place]
+                at = other[better], place[better]
+                least[at], best[at] = bits[better], partner[better]
+    return best[0], best[1]
+
+
+def _bands(hashes: np.ndarray, count: int):
+    """Yields the bits of the hashes in `count` parts."""
+    edges = np.linspace(0, 64, count + 1).round().astype(int)
+    for start, end in itertools.pairwise(edges.tolist()):
+        yield (hashes >> np.uint64(start)) & np.uint64(2 ** (end - start) - 1)
