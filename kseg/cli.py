@@ -10,6 +10,10 @@ from kseg.quiet import import_backend
 # Name of a subcommand to its module in `kseg.commands`, in the order of the work.
 _MODULES = {
     "list": "list",
+    "import": "import_labels",
+    "check": "check",
+    "prepare": "prepare",
+    "bench-data": "bench_data",
     "evaluate": "evaluate",
     "predict": "predict",
     "export": "export",

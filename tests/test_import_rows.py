@@ -54,8 +54,8 @@ PACKAGES = {
 TENSORFLOW = {"ai_edge_litert", "tensorflow", "tensorflow_datasets"}
 # Of rows 0 to 2, what asks for the backend and calls it, inside a function.
 CALLS_TENSORFLOW = {"kseg.layers.resize", "kseg.quiet"}
-# The builder is a class of TensorFlow Datasets; `data` imports it inside functions.
-IS_TENSORFLOW = {"kseg.data.synthetic_builder"}
+# The builders are classes of TensorFlow Datasets; `data` imports them in functions.
+IS_TENSORFLOW = {"kseg.data.prepare_builder", "kseg.data.synthetic_builder"}
 
 
 def modules():

@@ -32,6 +32,8 @@ class StopOnNaN(keras.callbacks.Callback):
 class ClassScores(keras.callbacks.Callback):
     """Prints the IoU of every class after each epoch, and writes it to a table.
 
+    When the network has collapsed to one class, it says so, which and since when.
+
     Args:
         metric: The metric of the validation pass.
         labels: Names of the classes.
@@ -44,6 +46,8 @@ class ClassScores(keras.callbacks.Callback):
         self.metric = metric
         self.labels = labels
         self.path = path
+        self.collapsed: int | None = None
+        self.since = 0
 
     def on_epoch_end(self, epoch, logs=None):
         """Prints and writes the scores of the validation pass."""
@@ -57,14 +61,45 @@ class ClassScores(keras.callbacks.Callback):
                 for name, score in zip(self.labels.names, scores, strict=True)
             )
         )
-        predicted = np.flatnonzero(matrix.sum(axis=0))
-        if len(predicted) == 1:
-            print(
-                f"Every pixel is called {self.labels.names[predicted[0]]!r}. If that "
-                "stays so, check the masks, lower the learning rate, or set "
-                "loss.class_weights=median_frequency."
-            )
+        self._warn_of_collapse(epoch, matrix)
         _append_row(self.path, epoch, dict(zip(self.labels.names, scores, strict=True)))
+
+    def _warn_of_collapse(self, epoch: int, matrix: np.ndarray) -> None:
+        """Prints what a network that calls nearly all one class needs, if it does."""
+        collapsed = collapsed_class(matrix)
+        if collapsed != self.collapsed:
+            self.collapsed, self.since = collapsed, epoch + 1
+        if collapsed is None:
+            return
+        pixels = matrix.sum()
+        print(
+            f"Collapsed since epoch {self.since}: "
+            f"{matrix[:, collapsed].sum() / pixels:.1%} of the validation pixels are "
+            f"called {self.labels.names[collapsed]!r}, which "
+            f"{matrix[collapsed].sum() / pixels:.1%} are. If that stays so, look at "
+            "the masks (`kseg check`) and lower optimizer.learning_rate; against rare "
+            "classes that are never predicted, set loss.class_weights="
+            "median_frequency, add a 'dice' term to the loss, or set "
+            "data.rare_classes=0.33."
+        )
+
+
+def collapsed_class(matrix: np.ndarray) -> int | None:
+    """Returns the class that a network calls nearly everything.
+
+    Args:
+        matrix: Pixels by true and predicted class, integers `(classes, classes)`.
+
+    Returns:
+        The class that 99 % or more of the pixels are called, if less than 1 % of the
+        pixels of all other classes are right; `None` if there is none, or the masks
+        hold one class only.
+    """
+    called = int(matrix.sum(axis=0).argmax())
+    others = matrix.sum() - matrix[called].sum()
+    right = np.trace(matrix) - matrix[called, called]
+    nearly_all = matrix[:, called].sum() >= 0.99 * matrix.sum()
+    return called if nearly_all and right < 0.01 * others else None
 
 
 class Log(keras.callbacks.Callback):

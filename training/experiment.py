@@ -70,6 +70,8 @@ class Experiment:
         Raises:
             ValueError: Naming the key and those that are right.
         """
+        from kseg.training.parts import check_keys
+
         for section in (self.network, self.data):
             if "name" not in section:
                 raise ValueError(
@@ -88,6 +90,7 @@ class Experiment:
                     raise ValueError(
                         unknown(f"key of {field.name!r}", key, sorted(known))
                     )
+        check_keys(self.loss)  # and those of its terms
 
     def known_keys(self, section: str) -> set[str]:
         """Returns the keys that a section may have."""
@@ -101,7 +104,7 @@ class Experiment:
                 (_parameters(feeds.open_feeds) - {"options", "train"})
                 | set(option_names(self.data["name"]))
             ),
-            "loss": lambda: _parameters(parts.make_loss) - {"source"},
+            "loss": lambda: parts.loss_keys(self.loss.get("name", "cross_entropy")),
             "optimizer": lambda: _parameters(parts.make_optimizer) - {"steps"},
             "fit": lambda: (
                 _parameters(fit.fit) - {"experiment", "directory", "resume", "train"}

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import keras
 
 from kseg import data
-from kseg.data import Examples, RandomScaleCrop, Source
+from kseg.data import Examples, RandomScaleCrop, Source, presets
 from kseg.registry import unknown
 
 
@@ -30,7 +30,7 @@ class Feeds:
     val: Source
     train_examples: Examples
     val_examples: Examples
-    workers: int = 2
+    workers: int | None = None
     processes: bool = False
     checked: bool = False
 
@@ -111,6 +111,8 @@ def open_feeds(
     crop: tuple[int, int] = (360, 480),
     batch_size: int = 8,
     scale: tuple[float, float] = (0.5, 2.0),
+    cat_max_ratio: float = 1.0,
+    rare_classes: bool | float | Mapping = False,
     flip: float = 0.5,
     vertical_flip: float = 0.0,
     quarter_turns: bool = False,
@@ -120,11 +122,14 @@ def open_feeds(
     brightness: float = 0.2,
     contrast: float = 0.2,
     saturation: float = 0.2,
+    augment: str | Sequence[Mapping] | None = None,
+    mixes: str | Sequence[Mapping | str] = (),
     weight_map: bool | Mapping = False,
     val_size: tuple[int, int] | None = None,
     val_batch_size: int | None = None,
     seed: int = 0,
-    workers: int = 2,
+    cache: bool | int = True,
+    workers: int | None = None,
     processes: bool = False,
     check: bool = True,
     train: Source | None = None,
@@ -137,6 +142,11 @@ def open_feeds(
         crop: Height and width of the training crops in pixels.
         batch_size: Crops in a batch, over all devices.
         scale: Smallest and largest factor of the random scale.
+        cat_max_ratio: Largest share of one class in the valid pixels of a crop, as in
+            `kseg.data.RandomScaleCrop`; 1 for any.
+        rare_classes: How often a crop is put around a pixel of a drawn class, 0 to 1;
+            or the arguments of `kseg.data.class_centre`, `probability` and `draw`;
+            true for its defaults.
         flip: Probability of mirroring left and right.
         vertical_flip: Probability of mirroring top and bottom.
         quarter_turns: Whether to turn by 0, 90, 180 or 270 degrees.
@@ -151,6 +161,13 @@ def open_feeds(
         brightness: Largest relative change; 0 for none.
         contrast: Largest relative change.
         saturation: Largest relative change.
+        augment: A preset of `kseg.data.presets`, or descriptions such as
+            `[dict(name="gaussian_blur", probability=0.2)]`, in their order. They take
+            the place of the change of colours; where one is a `scale_crop`, a `flip`
+            or a `color_jitter`, the keys above say what it leaves open. A list without
+            a `scale_crop` gets it and the flip in front.
+        mixes: Descriptions or names of what makes one example of several, such as
+            `["class_mix"]`, in their order.
         weight_map: Whether pixels between two objects count more, as U-Net has it, or
             the arguments of `kseg.data.mask_weights`: `w0`, `sigma`, `background`,
             and `class_weights` as the loss has them. Those of the loss multiply all.
@@ -161,8 +178,11 @@ def open_feeds(
             512x512 want 700x700 of U-Net.
         val_batch_size: Images in a validation batch; `None` for `batch_size`.
         seed: What order and augmentation are drawn from.
+        cache: Whether decoded images and masks stay in memory, those of each split
+            up to a quarter of what is free; or up to so many bytes. Of worker
+            processes each keeps its own, so many bytes, and by default none.
         workers: Threads or processes that make batches where TensorFlow is not;
-            `tf.data` chooses its own number.
+            `tf.data` chooses its own number. `None` for one a core.
         processes: Whether they are processes.
         check: Whether to read all examples once before training, so that a broken
             file stops the run at once and not in the night.
@@ -184,31 +204,96 @@ def open_feeds(
         train = data.open_source(name, "train", **options)
     val = data.open_source(name, "val", **options)
     void = train.labels.ignore_class
-    augment: list[Callable] = []
+    chain: list[Mapping] = []
     if quarter_turns:
-        augment.append(data.RandomQuarterTurn())
+        chain.append({"name": "quarter_turn"})
     if rotation:
-        augment.append(data.RandomRotation(rotation, border, void))
+        chain.append({"name": "rotation", "degrees": rotation})
     if elastic:
-        augment.append(
-            data.ElasticDeformation(elastic, border=border, ignore_class=void)
-        )
-    augment.append(RandomScaleCrop(crop, scale, void, border))
-    if flip or vertical_flip:
-        augment.append(data.RandomFlip(flip, vertical_flip))
-    if brightness or contrast or saturation:
-        augment.append(data.ColorJitter(brightness, contrast, saturation))
+        chain.append({"name": "elastic", "sigma": elastic})
+    colors = {"brightness": brightness, "contrast": contrast, "saturation": saturation}
+    chain += _chain(augment, bool(flip or vertical_flip), any(colors.values()))
+    keys = {
+        "scale_crop": {
+            "scale": scale,
+            "cat_max_ratio": cat_max_ratio,
+            "centre": _centre(train, rare_classes),
+        },
+        "flip": {"probability": flip, "vertical": vertical_flip},
+        "color_jitter": colors,
+    }
+    filled = {"size": crop, "ignore_class": void, "border": border}
+    augmentations = [
+        presets.make({**keys.get(each["name"], {}), **each}, filled) for each in chain
+    ]
+    mixes = [mixes] if isinstance(mixes, str) else mixes
+    mixed = [presets.make_mix(mix, void) for mix in mixes]
     weights = _weights(train, weight_map)
     val_size, val_batch_size = val_size or crop, val_batch_size or batch_size
     return Feeds(
         train,
         val,
-        Examples(train, crop, batch_size, augment, seed, None, weights),
-        Examples(val, val_size, val_batch_size, border=border),
+        Examples(
+            _cached(train, cache, processes),
+            crop,
+            batch_size,
+            augmentations,
+            seed,
+            None,
+            weights,
+            mixes=mixed,
+        ),
+        Examples(
+            _cached(val, cache, processes), val_size, val_batch_size, border=border
+        ),
         workers,
         processes,
         not check,
     )
+
+
+def _cached(source: Source, cache: bool | int, processes: bool) -> Source:
+    """Returns a source that keeps what it has read, if that is wanted."""
+    if cache is False or (cache is True and processes):
+        return source
+    return data.CachedSource(source, None if cache is True else cache)
+
+
+def _chain(augment, flips: bool, colors: bool) -> Sequence[Mapping]:
+    """Returns the descriptions of augmentations, the crop among them."""
+    chain: list[Mapping] = []
+    if augment is None:
+        chain += [{"name": "color_jitter"}] if colors else []
+    elif isinstance(augment, str):
+        chain = list(presets.find_preset(augment))
+    else:
+        chain = list(augment)
+    for each in chain:
+        presets.check_description(each, "augmentation")
+    if all(each["name"] != "scale_crop" for each in chain):
+        front = ["scale_crop", "flip"] if flips else ["scale_crop"]
+        chain = [*({"name": name} for name in front), *chain]
+    return chain
+
+
+def _centre(train: Source, rare_classes: bool | float | Mapping) -> Callable | None:
+    """Returns what puts crops around rare classes, or `None`."""
+    if rare_classes is False or rare_classes == 0:
+        return None
+    if rare_classes is True:
+        return data.class_centre(train)
+    if isinstance(rare_classes, int | float):
+        return data.class_centre(train, rare_classes)
+    if not isinstance(rare_classes, Mapping):
+        raise ValueError(
+            "`rare_classes` must be true, false, a share of the crops, or the "
+            f"arguments of `kseg.data.class_centre`. Received: {rare_classes!r}."
+        )
+    known = sorted(set(inspect.signature(data.class_centre).parameters) - {"source"})
+    for key in rare_classes:
+        if key not in known:
+            raise ValueError(unknown("key of 'rare_classes'", key, known))
+    return data.class_centre(train, **rare_classes)
 
 
 def _weights(train: Source, weight_map: bool | Mapping) -> Callable | None:

@@ -20,7 +20,7 @@ from kseg.training.callbacks import (
     read_state,
 )
 from kseg.training.export import check_scores
-from kseg.training.feeds import open_feeds
+from kseg.training.feeds import Feeds, open_feeds
 
 
 def fit(
@@ -63,33 +63,12 @@ def fit(
     keras.config.set_dtype_policy(dtype_policy)
     feeds = open_feeds(**{"seed": seed, **experiment.data}, train=train)
     labels = feeds.train.labels
-    set_num_classes(experiment.network, labels)
     check_scores(experiment.export.get("scores", ()), labels)
     steps = steps_per_epoch or feeds.train_examples.steps
-
     with all_devices():
-        feeds.check_replicas(replicas())
-        model = networks.build(**experiment.network)
-        if freeze_batch_norm:
-            backbones.freeze_batch_norm(model)
-        feeds.crop_masks(model)
-        loss = parts.make_loss(feeds.train, **experiment.loss)
-        optimizer = parts.make_optimizer(epochs * steps, **experiment.optimizer)
-        scores = [
-            metric(labels.num_classes, labels.ignore_class)
-            for metric in (metrics.MeanIoU, metrics.PixelAccuracy, metrics.MeanAccuracy)
-        ]
-        trained, loss_weights = parts.add_heads(model, **experiment.auxiliary)
-        heads = tuple(loss_weights)
-        trained.compile(
-            optimizer,
-            loss=dict.fromkeys(heads, loss) or loss,
-            loss_weights=loss_weights or None,
-            metrics={"logits": scores} if heads else scores,
-            jit_compile=jit_compile(),
+        model, trained, heads, scores = compiled(
+            experiment, feeds, epochs * steps, freeze_batch_norm
         )
-        # `compile` wraps the optimizer where losses are scaled, in float16.
-        trained.optimizer.build(trained.trainable_variables)
 
     checkpoints = directory / "run"
     state = read_state(checkpoints) if resume else {}
@@ -127,6 +106,52 @@ def fit(
         model = networks.build(**{**experiment.network, "weights": None})
         model.set_weights(weights)
     return model, feeds
+
+
+def compiled(
+    experiment, feeds: Feeds, steps: int, freeze_batch_norm: bool = False
+) -> tuple[keras.Model, keras.Model, tuple[str, ...], list[keras.metrics.Metric]]:
+    """Builds what is trained, inside of `all_devices`.
+
+    Args:
+        experiment: What to train; `network` gets the number of classes.
+        feeds: On what; masks are cropped to what the network returns.
+        steps: Steps of the whole run.
+        freeze_batch_norm: As in `fit`.
+
+    Returns:
+        The network; the compiled model, which shares its layers and has the heads; the
+        names of these, none for a single one; and the metrics of the logits, the mean
+        IoU first.
+
+    Raises:
+        ValueError: If a part of the experiment is not one that exists.
+    """
+    labels = feeds.train.labels
+    set_num_classes(experiment.network, labels)
+    feeds.check_replicas(replicas())
+    model = networks.build(**experiment.network)
+    if freeze_batch_norm:
+        backbones.freeze_batch_norm(model)
+    feeds.crop_masks(model)
+    loss = parts.make_loss(feeds.train, **experiment.loss)
+    optimizer = parts.make_optimizer(steps, **experiment.optimizer)
+    scores = [
+        metric(labels.num_classes, labels.ignore_class)
+        for metric in (metrics.MeanIoU, metrics.PixelAccuracy, metrics.MeanAccuracy)
+    ]
+    trained, loss_weights = parts.add_heads(model, **experiment.auxiliary)
+    heads = tuple(loss_weights)
+    trained.compile(
+        optimizer,
+        loss=dict.fromkeys(heads, loss) or loss,
+        loss_weights=loss_weights or None,
+        metrics={"logits": scores} if heads else scores,
+        jit_compile=jit_compile(),
+    )
+    # `compile` wraps the optimizer where losses are scaled, in float16.
+    trained.optimizer.build(trained.trainable_variables)
+    return model, trained, heads, scores
 
 
 def check_keep(keep: str) -> None:

@@ -1,57 +1,104 @@
 """The parts of a run that configs choose by name: loss, optimizer, head."""
 
+import inspect
 from collections.abc import Mapping, Sequence
 
 import keras
 from keras import layers
 
-from kseg import data
+from kseg import data, losses
 from kseg.layers import ResizeLike, conv_bn_relu
-from kseg.losses import ClassBalancedCrossEntropy, CrossEntropy
 from kseg.optimizers import SGD, AdamW
 from kseg.registry import unknown
 
-_LOSSES = ("class_balanced", "cross_entropy")
+_LOSSES: dict[str, type] = {
+    "boundary": losses.BoundaryLoss,
+    "class_balanced": losses.ClassBalancedCrossEntropy,
+    "cross_entropy": losses.CrossEntropy,
+    "dice": losses.Dice,
+    "focal": losses.FocalCrossEntropy,
+    "jaccard": losses.Jaccard,
+    "lovasz_softmax": losses.LovaszSoftmax,
+    "ohem": losses.OhemCrossEntropy,
+    "tversky": losses.Tversky,
+}
+# What the data and the run say, and not the section `loss`.
+_NOT_OPTIONS = {"ignore_class", "reduction", "name", "dtype"}
 _OPTIMIZERS = ("adamw", "sgd")
 
 
 def make_loss(
-    source: data.Source,
-    name: str = "cross_entropy",
-    class_weights: str | Sequence[float] = "none",
-    pixels: str = "mean",
-) -> keras.losses.Loss:
+    source: data.Source, name: str = "cross_entropy", **options
+) -> losses.PixelWeightedLoss:
     """Makes the loss.
 
     Args:
         source: The training data, whose masks weights are counted on.
-        name: `"cross_entropy"`, or `"class_balanced"` for edges.
-        class_weights: `"none"`, `"median_frequency"`, or one number per class; of
-            `"cross_entropy"`.
-        pixels: `"mean"` or `"sum"`, of `"class_balanced"`.
+        name: A loss on logits of classes, `"class_balanced"` for edges, or `"sum"`.
+        **options: Arguments of the loss's class in `kseg.losses`; `class_weights` may
+            also be a method of `kseg.data.class_weights`. Of `"sum"`, `terms`: a list
+            of dictionaries, each as the section `loss` itself, with a `factor` if it
+            is not 1.
 
     Returns:
         The loss.
 
     Raises:
-        ValueError: If the name or the weights are unknown, or an argument belongs to
-            the other loss.
+        ValueError: If the name or the weights are unknown, or an option is wrong or
+            another loss's.
     """
+    check_keys({"name": name, **options})
+    if name == "sum":
+        terms = [dict(term) for term in options["terms"]]
+        factors = [term.pop("factor", 1.0) for term in terms]
+        return losses.WeightedSum([make_loss(source, **x) for x in terms], factors)
+    if "class_weights" in options:
+        options["class_weights"] = data.class_weights(source, options["class_weights"])
+    return _LOSSES[name](ignore_class=source.labels.ignore_class, **options)
+
+
+def loss_keys(name: str = "cross_entropy") -> set[str]:
+    """Returns the keys that the section `loss` may have.
+
+    Args:
+        name: The loss.
+
+    Raises:
+        ValueError: If the name is unknown.
+    """
+    if name == "sum":
+        return {"name", "terms"}
     if name not in _LOSSES:
-        raise ValueError(unknown("loss", name, list(_LOSSES)))
-    if name == "class_balanced":
-        if class_weights != "none":
-            raise ValueError(
-                "The loss 'class_balanced' balances the classes itself. Received: "
-                f"class_weights={class_weights!r}."
-            )
-        return ClassBalancedCrossEntropy(source.labels.ignore_class, pixels)
-    if pixels != "mean":
+        raise ValueError(unknown("loss", name, [*_LOSSES, "sum"]))
+    parameters = inspect.signature(_LOSSES[name]).parameters
+    return (set(parameters) - _NOT_OPTIONS) | {"name"}
+
+
+def check_keys(section: Mapping) -> None:
+    """Raises if a section `loss`, or a term of it, has a key of no or another loss.
+
+    Args:
+        section: `name` and options, as `make_loss` takes them.
+
+    Raises:
+        ValueError: Naming the key and those that are right, or if terms are none.
+    """
+    name = section.get("name", "cross_entropy")
+    known = loss_keys(name)
+    for key in section:
+        if key not in known:
+            raise ValueError(unknown(f"key of the loss {name!r}", key, sorted(known)))
+    if name != "sum":
+        return
+    terms = section.get("terms", ())
+    several = isinstance(terms, list | tuple) and len(terms) > 0
+    if not several or not all(isinstance(term, Mapping) for term in terms):
         raise ValueError(
-            f"The loss {name!r} is a mean over pixels. Received: pixels={pixels!r}."
+            "`terms` must be a list of losses such as [{'name': 'cross_entropy'}, "
+            f"{{'name': 'dice', 'factor': 0.5}}]. Received: {terms!r}."
         )
-    weights = data.class_weights(source, class_weights)
-    return CrossEntropy(source.labels.ignore_class, weights)
+    for term in terms:
+        check_keys({key: value for key, value in term.items() if key != "factor"})
 
 
 def make_optimizer(

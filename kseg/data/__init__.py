@@ -8,20 +8,28 @@ from kseg.data.augment import (
     RandomRotation,
     RandomScaleCrop,
 )
+from kseg.data.augment_layer import Augment
+from kseg.data.cache import CachedSource
+from kseg.data.card import Card, Download
 from kseg.data.catalogue import names, open_source
+from kseg.data.check import check_data, check_source
+from kseg.data.class_crops import ClassCentre, class_centre
 from kseg.data.crops import ObjectCrops, WindowCrops
 from kseg.data.examples import Examples, fitted
 from kseg.data.feed import keras_feed, tf_feed
 from kseg.data.folder_writer import write_folder
+from kseg.data.from_keras import FromKeras, MixFromKeras
 from kseg.data.geometry import Example, fit_inside
 from kseg.data.images import read_mask
 from kseg.data.patches import patches
+from kseg.data.prepare import prepare
+from kseg.data.prepared_source import PreparedSource
+from kseg.data.presets import preset
 from kseg.data.sources import (
     FileSource,
     RelabelledSource,
     Source,
     TfdsSource,
-    check_source,
 )
 from kseg.data.statistics import class_frequencies, class_weights
 from kseg.data.weight_map import (
@@ -33,12 +41,20 @@ from kseg.data.weight_map import (
 from kseg.raster import read_image, write_mask
 
 __all__ = [
+    "Augment",
+    "CachedSource",
+    "Card",
+    "ClassCentre",
     "ColorJitter",
+    "Download",
     "ElasticDeformation",
     "Example",
     "Examples",
     "FileSource",
+    "FromKeras",
+    "MixFromKeras",
     "ObjectCrops",
+    "PreparedSource",
     "RandomFlip",
     "RandomQuarterTurn",
     "RandomRotation",
@@ -47,7 +63,9 @@ __all__ = [
     "Source",
     "TfdsSource",
     "WindowCrops",
+    "check_data",
     "check_source",
+    "class_centre",
     "class_frequencies",
     "class_weights",
     "fit_inside",
@@ -58,6 +76,8 @@ __all__ = [
     "names",
     "open_source",
     "patches",
+    "preset",
+    "prepare",
     "read_image",
     "read_mask",
     "separate_touching",

@@ -5,10 +5,12 @@ augmented by random numbers drawn from (seed, p). So any worker can make any
 example, a run continues where another stopped, and no batch is uneven.
 """
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from kseg.data.augment.mixes import Mix
 from kseg.data.geometry import NEUTRAL, Example, check_border, fit_inside
 from kseg.data.sources import Source
 from kseg.layers import crop_centre
@@ -59,10 +61,16 @@ class Examples:
             change it in place.
         border: What images that are fitted into the size are filled with, as in
             `kseg.data.fit_inside`; augmentations have their own.
+        mixes: What makes one example of several augmented ones, in this order
+            (`kseg.data.augment.Mix`); not for evaluation. Partners are drawn from the
+            source at random, with repetition.
+        shard: Which worker of how many these examples are for, `(index, count)`. Each
+            makes its slice of every batch: batches of all workers, concatenated in
+            the order of the index, are those of one worker alone.
 
     Raises:
-        ValueError: If the source is empty, `batch_size` is below 1, or the border is
-            another.
+        ValueError: If the source is empty, `batch_size` is below 1, the border is
+            another, or the shard is none of `count` even slices of a batch.
     """
 
     def __init__(
@@ -75,12 +83,21 @@ class Examples:
         mask_size: tuple[int, int] | None = None,
         weights: Callable[[np.ndarray], np.ndarray] | None = None,
         border: str = "void",
+        mixes: Sequence[Mix] = (),
+        shard: tuple[int, int] = (0, 1),
     ):
         """Checks and stores the arguments."""
         if len(source) == 0 or batch_size < 1:
             raise ValueError(
                 "A feed needs one example or more and a `batch_size` of 1 or "
                 f"more. Received: {len(source)} examples, batch_size={batch_size}."
+            )
+        index, count = shard
+        if not 0 <= index < count or batch_size % count:
+            raise ValueError(
+                "`shard` must be (index, count) with an index of 0 to count - 1 and a "
+                f"count that divides `batch_size`. Received: {shard} and "
+                f"batch_size={batch_size}."
             )
         check_border(border)
         self.source = source
@@ -91,6 +108,8 @@ class Examples:
         self.mask_size: tuple[int, int] = mask_size or self.size
         self.weights = weights
         self.border = border
+        self.mixes = tuple(mixes)
+        self.shard = (index, count)
         self._kept: dict[int, np.ndarray] = {}
 
     def __getstate__(self):
@@ -101,6 +120,20 @@ class Examples:
     def steps(self) -> int:
         """Batches in one pass over the source, the last one filled up."""
         return -(-len(self.source) // self.batch_size)
+
+    @property
+    def share(self) -> int:
+        """Examples of every batch that are made here: all, or those of the shard."""
+        return self.batch_size // self.shard[1]
+
+    def position(self, number: int) -> int:
+        """Returns the position in the stream of the n-th example that is made here.
+
+        Args:
+            number: 0 or more.
+        """
+        step, place = divmod(number, self.share)
+        return step * self.batch_size + self.shard[0] * self.share + place
 
     @property
     def mask_dtype(self) -> str:
@@ -134,17 +167,16 @@ class Examples:
                     self.mask_size,
                 )
         else:
-            order = np.random.default_rng((self.seed, 0, position // count))
-            example = self._read(int(order.permutation(count)[position % count]))
+            index = int(_order(self.seed, position // count, count)[position % count])
             rng = np.random.default_rng((self.seed, 1, position))
-            for function in self.augment:
-                example = function(example, rng)
-            if self.weights is not None and example.weights is None:
-                raise ValueError(
-                    "An augmentation must pass on the weights of its example. "
-                    "Received: an Example without them. `example._replace(image=...)` "
-                    "keeps the rest, `example.each(function)` moves all."
-                )
+            example = self._augmented(index, self.augment, rng)
+            for mix in self.mixes:
+                if rng.random() < mix.probability:
+                    partners = [
+                        self._augmented(int(rng.integers(count)), self.augment, rng)
+                        for _ in range(mix.partners)
+                    ]
+                    example = mix([example, *partners], rng)
         image, mask, weights = example
         mask = crop_centre(mask, self.mask_size).astype(self.mask_dtype)
         if weights is not None:
@@ -158,14 +190,29 @@ class Examples:
             step: Number of the step since the start of training.
 
         Returns:
-            uint8 images `(batch_size, height, width, 3)`, integer masks
-            `(batch_size, mask height, mask width)` and, if there are any, float32
-            weights of the masks' shape.
+            uint8 images `(share, height, width, 3)`, integer masks
+            `(share, mask height, mask width)` and, if there are any, float32 weights
+            of the masks' shape; `share` is `batch_size`, or its part in a shard.
         """
-        first = step * self.batch_size
-        examples = [self.example(first + i) for i in range(self.batch_size)]
+        first = self.position(step * self.share)
+        examples = [self.example(first + i) for i in range(self.share)]
         arrays = zip(*examples, strict=True)
         return tuple(np.stack(a) for a in arrays if a[0] is not None)
+
+    def _augmented(
+        self, index: int, augment: Sequence[Callable], rng: np.random.Generator
+    ) -> Example:
+        """Returns an example of the source, augmented."""
+        example = self._read(index)
+        for function in augment:
+            example = function(example, rng)
+        if self.weights is not None and example.weights is None:
+            raise ValueError(
+                "An augmentation must pass on the weights of its example. "
+                "Received: an Example without them. `example._replace(image=...)` "
+                "keeps the rest, `example.each(function)` moves all."
+            )
+        return example
 
     def _read(self, index: int) -> Example:
         """Reads an example of the source and computes its weights."""
@@ -191,6 +238,12 @@ class Examples:
         mask = np.full(self.size, self.source.labels.ignore_class)
         weights = np.zeros(self.size, np.float32)
         return Example(image, mask, None if self.weights is None else weights)
+
+
+@functools.lru_cache(maxsize=4)
+def _order(seed: int, epoch: int, count: int) -> np.ndarray:
+    """Returns the order of an epoch, a permutation of 0 to count - 1."""
+    return np.random.default_rng((seed, 0, epoch)).permutation(count)
 
 
 def _pair(source: Source, index: int) -> Example:

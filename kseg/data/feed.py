@@ -1,9 +1,14 @@
 """Feeds: examples as a `tf.data.Dataset`, or as a `keras.utils.PyDataset`."""
 
+import atexit
 import multiprocessing
+import os
+import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent import futures
 
+import cv2
 import keras
 import numpy as np
 
@@ -25,33 +30,36 @@ def tf_feed(examples: Examples, start_step: int = 0, outputs: Sequence[str] = ()
     """
     import tensorflow as tf
 
-    last = (
-        np.iinfo(np.int64).max
-        if examples.augment is not None
-        else examples.steps * examples.batch_size
-    )
+    endless = examples.augment is not None
+    last = np.iinfo(np.int64).max if endless else examples.steps
     types = [tf.uint8, tf.as_dtype(examples.mask_dtype)]
-    shapes = [(*examples.size, 3), examples.mask_size]
+    shapes = [
+        (examples.share, *examples.size, 3),
+        (examples.share, *examples.mask_size),
+    ]
     if examples.weights is not None:
         types.append(tf.float32)
-        shapes.append(examples.mask_size)
+        shapes.append(shapes[1])
+    nothing = [
+        np.zeros(shape, kind.as_numpy_dtype)
+        for shape, kind in zip(shapes, types, strict=True)
+    ]
+    batch = _calls.until_exit(examples.batch, nothing)
 
-    def example(position):
-        return examples.example(position)[: len(types)]
-
-    def load(position):
-        arrays = tf.numpy_function(example, [position], types)
-        return tuple(
+    def load(step):
+        images, *targets = (
             tf.ensure_shape(array, shape)
-            for array, shape in zip(arrays, shapes, strict=True)
+            for array, shape in zip(
+                tf.numpy_function(batch, [step], types), shapes, strict=True
+            )
         )
+        return images, *_by_output(targets, outputs)
 
+    _one_thread_a_worker()
     return (
-        tf.data.Dataset.range(start_step * examples.batch_size, last)
-        .map(load, num_parallel_calls=tf.data.AUTOTUNE)
-        .batch(examples.batch_size, drop_remainder=True)
-        .map(lambda images, *targets: (images, *_by_output(targets, outputs)))
-        .prefetch(tf.data.AUTOTUNE)
+        tf.data.Dataset.range(start_step, last)
+        .map(load, num_parallel_calls=_workers())
+        .prefetch(2)
     )
 
 
@@ -59,7 +67,7 @@ def keras_feed(
     examples: Examples,
     start_step: int = 0,
     outputs: Sequence[str] = (),
-    workers: int = 2,
+    workers: int | None = None,
     processes: bool = False,
     max_queue_size: int = 8,
 ):
@@ -70,7 +78,7 @@ def keras_feed(
             `steps_per_epoch`.
         start_step: The training step to begin with.
         outputs: As in `tf_feed`.
-        workers: Threads or processes that make batches.
+        workers: Threads or processes that make batches; `None` for one a core.
         processes: Whether workers are processes, for augmentation that one
             interpreter cannot keep up with; they start anew, so a script needs its
             `if __name__ == "__main__":`.
@@ -80,6 +88,8 @@ def keras_feed(
         A `keras.utils.PyDataset` of `(images, masks)` or `(images, masks, weights)`
         as `Examples.batch` describes them, in float32, int32 and float32.
     """
+    workers = workers or _workers()
+    _one_thread_a_worker()
     pool, batch = futures.ThreadPoolExecutor(workers), examples.batch
     if processes:
         # A fork of a process that runs JAX can wait forever.
@@ -89,12 +99,63 @@ def keras_feed(
     return _PyDataset(examples, start_step, tuple(outputs), pool, batch, max_queue_size)
 
 
+def _workers() -> int:
+    """Returns how many batches are made at once: one a core, and not too many."""
+    return min(os.cpu_count() or 1, 16)
+
+
+def _one_thread_a_worker() -> None:
+    """Has OpenCV work in the thread that calls it: the workers use every core."""
+    cv2.setNumThreads(1)
+
+
+class _Calls:
+    """Calls from TensorFlow's threads, which end before the interpreter does.
+
+    A thread that wants the interpreter after that never comes back, and TensorFlow
+    waits for it for ever: a script that ends while `tf.data` reads ahead would hang.
+    """
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self._running = self._begun = 0
+        self._closed = False
+        atexit.register(self._close)
+
+    def until_exit(self, function: Callable, nothing: object) -> Callable:
+        """Returns a function that gives `nothing`, at once, when the process ends."""
+
+        def call(*arguments):
+            with self._lock:
+                self._begun += 1
+                self._running += 1
+            try:
+                return nothing if self._closed else function(*arguments)
+            finally:
+                with self._lock:
+                    self._running -= 1
+
+        return call
+
+    def _close(self) -> None:
+        """Waits until no call runs and none begins: what is read ahead is bounded."""
+        self._closed = True
+        begun = -1
+        while self._running or begun != self._begun:
+            begun = self._begun
+            time.sleep(0.05)
+
+
+_calls = _Calls()
+
+
 # The examples of a worker process: it gets them once, and keeps what they keep.
 _held: Examples
 
 
 def _hold(examples: Examples) -> None:
     """Keeps the examples that this worker makes batches of."""
+    _one_thread_a_worker()
     global _held
     _held = examples
 

@@ -1,7 +1,10 @@
 import gc
+import os
+import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -398,3 +401,29 @@ def test_fit_takes_the_weights_as_sample_weight(feed):
         feed(fed), epochs=1, steps_per_epoch=3, shuffle=False, verbose=0
     )
     assert history.history["loss"][0] == pytest.approx(1.5 * np.log(3), rel=1e-6)
+
+
+def test_a_script_ends_while_the_tf_feed_reads_ahead(tmp_path):
+    # TensorFlow would wait for ever for threads that wait for the interpreter.
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import cv2\n"
+        "import numpy as np\n"
+        "from kseg.data import Examples, tf_feed\n"
+        "from array_source import numbered\n"
+        "def slow(example, rng):\n"
+        "    cv2.GaussianBlur(np.zeros((2000, 2000, 3), np.uint8), (0, 0), 9)\n"
+        "    return example\n"
+        "feed = iter(tf_feed(Examples(numbered(5), (8, 10), 4, [slow])))\n"
+        "print(next(feed)[1].shape)\n"
+    )
+    path = os.pathsep.join([*sys.path, str(Path(__file__).parent)])
+    done = subprocess.run(
+        [sys.executable, script],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.stdout.strip() == "(4, 8, 10)"
+    assert done.returncode == 0, done.stderr

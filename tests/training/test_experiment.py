@@ -36,6 +36,23 @@ def test_a_key_that_a_section_does_not_take_is_found_in_the_config_too():
         experiment.check()
 
 
+def test_the_keys_of_a_loss_are_its_own_and_those_of_its_terms():
+    _, experiment = load_experiment("demo")
+    experiment.loss = {"name": "focal", "class_weights": "inverse", "gamma": 3.0}
+    experiment.check()
+    with pytest.raises(ValueError, match="key of 'loss' .*'alpha'"):
+        experiment.replace(["loss.alpha=0.3"])
+    terms = [{"name": "cross_entropy"}, {"name": "dice", "factor": 0.5}]
+    experiment.loss = {"name": "sum", "terms": terms}
+    experiment.check()
+    terms[1]["alpha"] = 1
+    with pytest.raises(ValueError, match="key of the loss 'dice' .*'alpha'"):
+        experiment.check()
+    experiment.loss = {"name": "dic"}
+    with pytest.raises(ValueError, match="mean 'dice'"):
+        experiment.check()
+
+
 def test_a_file_without_config_is_refused(tmp_path):
     path = tmp_path / "empty.py"
     path.write_text("x = 1\n")

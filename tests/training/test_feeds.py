@@ -18,6 +18,14 @@ from kseg.data import (
     RandomScaleCrop,
     mask_weights,
 )
+from kseg.data.augment import (
+    ClassMix,
+    CutMix,
+    GaussianBlur,
+    Mosaic,
+    PhotometricDistortion,
+    Sometimes,
+)
 from kseg.losses import CrossEntropy
 from kseg.training.feeds import open_feeds
 
@@ -92,6 +100,50 @@ def test_options_that_do_nothing_leave_their_augmentation_out(folder):
     assert list(feeds.train_examples.augment) == [RandomScaleCrop((24, 32))]
 
 
+def test_a_preset_takes_the_keys_and_the_size(folder):
+    feeds = open_folder(folder, augment="medium", scale=(1.0, 1.5), rotation=5.0)
+    rotation, *rest = feeds.train_examples.augment
+    assert isinstance(rotation, RandomRotation)
+    assert rest == [
+        RandomScaleCrop((24, 32), (1.0, 1.5)),
+        RandomFlip(),
+        PhotometricDistortion(),
+    ]
+    jitter = open_folder(folder, augment="light", contrast=0.5).train_examples.augment
+    assert jitter[-1] == ColorJitter(0.2, 0.5, 0.2)
+
+
+def test_a_list_of_descriptions_comes_behind_the_crop(folder):
+    entries = [{"name": "gaussian_blur", "sigma": [0.5, 1.0], "probability": 0.3}]
+    mixes = ["mosaic", {"name": "class_mix", "probability": 1.0}]
+    feeds = open_folder(folder, augment=entries, mixes=mixes, seed=2)
+    blur = Sometimes(GaussianBlur((0.5, 1.0)), 0.3)
+    expected = [RandomScaleCrop((24, 32)), RandomFlip(), blur]
+    assert list(feeds.train_examples.augment) == expected
+    assert list(feeds.train_examples.mixes) == [Mosaic(), ClassMix(255, 1.0)]
+    images, masks = feeds.train_examples.batch(0)
+    assert images.shape == (2, 24, 32, 3) and masks.shape == (2, 24, 32)
+    own = [{"name": "elastic"}, {"name": "scale_crop", "scale": (1, 1)}]
+    feeds = open_folder(folder, augment=own, mixes="cut_mix")
+    elastic, crop = feeds.train_examples.augment
+    assert elastic.border == "void" and crop.scale == (1, 1)
+    assert list(feeds.train_examples.mixes) == [CutMix()]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"augment": "mild"}, "preset of augmentations must be one of"),
+        ({"augment": [{"name": "blr"}]}, "augmentation must be one of"),
+        ({"augment": ["flip"]}, "dictionary with a `name`"),
+        ({"mixes": ["mixer"]}, "mix must be one of"),
+    ],
+)
+def test_unknown_augmentations_are_an_error(folder, options, message):
+    with pytest.raises(ValueError, match=message):
+        open_folder(folder, **options)
+
+
 def test_a_void_border_is_one_of_all_augmentations(folder):
     feeds = open_folder(folder, rotation=180.0, elastic=9.0, ignore_class=77, values={
         0: 0, 1: 1, 2: 2, 255: 77
@@ -99,6 +151,38 @@ def test_a_void_border_is_one_of_all_augmentations(folder):
     rotation, elastic, crop = feeds.train_examples.augment[:3]
     for augment in (rotation, elastic, crop):
         assert (augment.border, augment.ignore_class) == ("void", 77)
+
+
+# Rare classes
+
+
+def test_crops_are_put_around_rare_classes(folder):
+    feeds = open_folder(folder, rare_classes=0.5, cat_max_ratio=0.75)
+    crop = feeds.train_examples.augment[0]
+    assert crop.centre == data.class_centre(feeds.train, 0.5)
+    assert crop.cat_max_ratio == 0.75
+    options = {"probability": 1.0, "draw": "uniform"}
+    crop = open_folder(folder, rare_classes=options).train_examples.augment[0]
+    assert crop.centre == data.ClassCentre((1.0, 1.0, 1.0), 1.0)
+    crop = open_folder(folder, rare_classes=True).train_examples.augment[0]
+    assert crop.centre == data.class_centre(feeds.train)
+    for off in (False, 0, 0.0):
+        crop = open_folder(folder, rare_classes=off).train_examples.augment[0]
+        assert crop == RandomScaleCrop((24, 32))
+
+
+@pytest.mark.parametrize(
+    ("rare_classes", "message"),
+    [
+        ({"share": 0.5}, "'share'"),
+        ({"source": 0.5}, "must be one of .'draw', 'probability'"),
+        (1.5, "0 to 1"),
+        ("yes", "`rare_classes` must be true, false"),
+    ],
+)
+def test_wrong_rare_classes_are_an_error(folder, rare_classes, message):
+    with pytest.raises(ValueError, match=message):
+        open_folder(folder, rare_classes=rare_classes)
 
 
 # Weights

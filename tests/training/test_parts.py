@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 import kseg
-from kseg.data import open_source
-from kseg.losses import ClassBalancedCrossEntropy, CrossEntropy
+from kseg import losses
+from kseg.data import class_weights, open_source
 from kseg.training import parts
 
 
@@ -44,18 +44,82 @@ def test_a_layer_has_its_own_rate(name):
         np.testing.assert_allclose(moved, expected, rtol=1e-4)
 
 
-def test_losses_by_name(scenes):
-    source = open_source("folder", "train", path=scenes)
-    assert isinstance(parts.make_loss(source), CrossEntropy)
-    balanced = parts.make_loss(source, "class_balanced", pixels="sum")
-    assert isinstance(balanced, ClassBalancedCrossEntropy)
-    assert balanced.pixels == "sum" and balanced.ignore_class == 255
-    with pytest.raises(ValueError, match="balances the classes itself"):
-        parts.make_loss(source, "class_balanced", "median_frequency")
-    with pytest.raises(ValueError, match="mean over pixels"):
-        parts.make_loss(source, pixels="sum")
-    with pytest.raises(ValueError, match="mean 'cross_entropy'"):
-        parts.make_loss(source, "crossentropy")
+@pytest.fixture
+def source(scenes):
+    return open_source("folder", "train", path=scenes)
+
+
+@pytest.mark.parametrize(
+    ("section", "kind", "attributes"),
+    [
+        ({}, losses.CrossEntropy, {"label_smoothing": 0.0, "class_weights": None}),
+        ({"name": "boundary", "max_distance": 9}, losses.BoundaryLoss,
+         {"max_distance": 9}),
+        ({"name": "class_balanced", "pixels": "sum"}, losses.ClassBalancedCrossEntropy,
+         {"pixels": "sum"}),
+        ({"name": "cross_entropy", "label_smoothing": 0.1}, losses.CrossEntropy,
+         {"label_smoothing": 0.1}),
+        ({"name": "dice", "classes": "all"}, losses.Dice, {"classes": "all"}),
+        ({"name": "focal", "gamma": 3}, losses.FocalCrossEntropy, {"gamma": 3}),
+        ({"name": "jaccard", "smooth": 2}, losses.Jaccard, {"smooth": 2}),
+        ({"name": "lovasz_softmax"}, losses.LovaszSoftmax, {"classes": "present"}),
+        ({"name": "ohem", "min_kept": 99}, losses.OhemCrossEntropy, {"min_kept": 99}),
+        ({"name": "tversky", "beta": 0.6}, losses.Tversky, {"beta": 0.6}),
+    ],
+)  # fmt: skip
+def test_losses_by_name(source, section, kind, attributes):
+    loss = parts.make_loss(source, **section)
+    assert type(loss) is kind and loss.ignore_class == 255
+    assert {name: getattr(loss, name) for name in attributes} == attributes
+
+
+def test_every_loss_has_a_name():
+    classes = {getattr(losses, name) for name in losses.__all__}
+    classes -= {losses.PixelWeightedLoss, losses.WeightedSum}
+    assert set(parts._LOSSES.values()) == classes
+
+
+@pytest.mark.parametrize("name", ["ohem", "dice", "boundary"])
+def test_weights_are_counted_on_the_training_data(source, name):
+    method = {"name": "median_frequency", "power": 0.5}
+    loss = parts.make_loss(source, name, class_weights=method)
+    assert loss.class_weights == class_weights(source, method)
+    assert parts.make_loss(source, name, class_weights="none").class_weights is None
+
+
+def test_a_sum_of_losses(source):
+    terms = [
+        {"class_weights": "inverse"},
+        {"name": "dice", "factor": 0.5, "smooth": 0.0},
+    ]
+    loss = parts.make_loss(source, "sum", terms=terms)
+    assert isinstance(loss, losses.WeightedSum)
+    assert [type(x) for x in loss.losses] == [losses.CrossEntropy, losses.Dice]
+    assert loss.factors == [1.0, 0.5]
+    assert loss.losses[0].class_weights == class_weights(source, "inverse")
+    assert terms[1]["factor"] == 0.5  # the config stays as it is
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({"name": "crossentropy"}, "mean 'cross_entropy'"),
+        ({"name": "class_balanced", "class_weights": "inverse"},
+         "key of the loss 'class_balanced' .*'class_weights'"),
+        ({"pixels": "sum"}, "key of the loss 'cross_entropy' .*'pixels'"),
+        ({"name": "dice", "gamma": 2}, "'gamma'"),
+        ({"name": "dice", "ignore_class": 3}, "'ignore_class'"),
+        ({"name": "sum"}, "`terms` must be a list of losses"),
+        ({"name": "sum", "terms": []}, "`terms` must be a list of losses"),
+        ({"name": "sum", "terms": ["dice"]}, "`terms` must be a list of losses"),
+        ({"name": "sum", "terms": [{"name": "dice", "alpha": 1}]}, "'alpha'"),
+        ({"name": "sum", "terms": [{"factor": -1}]}, "of 0 or more"),
+        ({"name": "dice", "factor": 2}, "'factor'"),
+    ],
+)  # fmt: skip
+def test_options_belong_to_their_loss(source, section, message):
+    with pytest.raises(ValueError, match=message):
+        parts.make_loss(source, **section)
 
 
 def test_weight_decay_spares_biases_and_batch_norms():

@@ -1,0 +1,39 @@
+"""`kseg bench-data`: images per second of the data and of the model."""
+
+import argparse
+
+HELP = "Measure how fast a config reads, augments and learns."
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Adds the arguments."""
+    command.add_argument("config", help="a config's name, or the path of a .py file")
+    command.add_argument(
+        "--set",
+        nargs="+",
+        default=[],
+        action="extend",
+        metavar="SECTION.KEY=VALUE",
+        help="replace values of the config, such as data.batch_size=4",
+    )
+    command.add_argument(
+        "--seconds", type=float, default=10.0, help="time for each part; 10 by default"
+    )
+
+
+def run(arguments) -> int:
+    """Prints the rates, and which part is the limit."""
+    from kseg.training.experiment import load_experiment
+    from kseg.training.throughput import throughput, verdict
+
+    _, experiment = load_experiment(arguments.config)
+    experiment.replace(arguments.set)
+    rates = throughput(experiment, arguments.seconds)
+    for part, what in (
+        ("read", "pictures and masks read and decoded by one thread"),
+        ("feed", "augmented and batched on all cores"),
+        ("model", "trained on, where a batch is always there"),
+    ):
+        print(f"{part:<6} {rates[part]:>9.1f} images/s  {what}")
+    print(verdict(rates))
+    return 0
