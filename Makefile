@@ -2,8 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 JAX_VENV := .venv-jax
+BEAM_VENV := .venv-beam
 
-.PHONY: demo test test-slow test-jax test-peers lint types docs install install-jax clean
+.PHONY: demo test test-slow test-jax test-peers test-beam lint types docs install install-jax clean
 
 demo: $(VENV)/installed
 	$(VENV)/bin/python training/run.py demo --resume
@@ -17,12 +18,20 @@ test-slow: $(VENV)/installed
 # The same training without TensorFlow, on JAX.
 test-jax: $(JAX_VENV)/installed
 	KERAS_BACKEND=jax $(JAX_VENV)/bin/python -m pytest -m "not slow" \
-		tests/without_tensorflow tests/data/test_feed.py tests/layers/test_mean_field.py
+		tests/without_tensorflow tests/data/test_feed.py tests/data/test_augment_layer.py \
+		tests/layers/test_mean_field.py \
+		tests/losses/test_every_loss.py::test_compiled_it_is_the_definition
 
 # Converted networks beside the originals in PyTorch, the dense CRF beside pydensecrf.
 test-peers: $(VENV)/peers
 	$(VENV)/bin/python -m pytest -m "not slow" tests/convert tests/state_dict \
 		tests/inference/test_dense_crf.py
+
+# Data sets converted by Apache Beam, which wants other versions of what TensorFlow uses.
+test-beam: $(BEAM_VENV)/installed
+	$(BEAM_VENV)/bin/python -m pytest -m "not slow" \
+		-W "ignore:label() is deprecated:DeprecationWarning" \
+		tests/data/test_prepare_builder.py tests/commands/test_prepare_command.py
 
 lint: $(VENV)/installed
 	$(VENV)/bin/ruff check .
@@ -54,5 +63,11 @@ $(JAX_VENV)/installed: requirements-jax.txt pyproject.toml
 	$(JAX_VENV)/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	touch $@
 
+$(BEAM_VENV)/installed: requirements-beam.txt pyproject.toml
+	$(PYTHON) -m venv $(BEAM_VENV)
+	$(BEAM_VENV)/bin/python -m pip install --quiet --require-hashes -r requirements-beam.txt
+	$(BEAM_VENV)/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	touch $@
+
 clean:
-	rm -rf $(VENV) $(JAX_VENV) build dist *.egg-info
+	rm -rf $(VENV) $(JAX_VENV) $(BEAM_VENV) build dist *.egg-info

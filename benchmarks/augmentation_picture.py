@@ -18,6 +18,7 @@ from kseg.raster import read_image
 
 SIZE = (180, 240)
 EXTRA = {
+    "photometric": {"each": 1.0},
     "affine": {"degrees": 20.0, "shear": 12.0},
     "clahe": {"clip_limit": (4.0, 4.0)},
     "copy_paste": {"classes": (8, 9, 10)},
@@ -35,7 +36,12 @@ EXTRA = {
         "augmentations": presets.find_preset("randaugment")[-1]["augmentations"]
     },
 }
-ALWAYS = ("flip", "grayscale", "photometric")
+ALWAYS = ("flip", "grayscale")
+
+
+def is_ours(name: str) -> bool:
+    """Returns whether an augmentation needs no other package."""
+    return not name.startswith("keras_cv")
 
 
 def colored(example: Example, colors: np.ndarray) -> np.ndarray:
@@ -72,7 +78,7 @@ def main() -> None:
     colors = np.random.default_rng(3).integers(40, 255, (256, 3)).astype(np.uint8)
     colors[255] = 0
     panels = [panel("as it is", pairs[0], colors)]
-    for name in presets.AUGMENTATIONS:
+    for name in filter(is_ours, presets.AUGMENTATIONS):
         options = {
             **EXTRA.get(name, {}),
             **({"probability": 1} if name in ALWAYS else {}),
@@ -81,7 +87,7 @@ def main() -> None:
         moved = made(pairs[0], np.random.default_rng(7))
         moved = moved.each(lambda array: cv2.resize(array, SIZE[::-1], interpolation=0))
         panels.append(panel(name, moved, colors))
-    for name in presets.MIXES:
+    for name in filter(is_ours, presets.MIXES):
         mix = presets.make_mix({"name": name, **EXTRA.get(name, {})})
         mixed = mix(pairs[: 1 + mix.partners], np.random.default_rng(1))
         panels.append(panel(name, mixed, colors))

@@ -32,6 +32,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code: 0, or 2 for wrong input, which a message explains.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
+    # File names may hold what the terminal cannot show: no reason to end a run.
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")
     if argv[:1] == ["train"]:
         from kseg.training.run import main as train
 

@@ -113,13 +113,25 @@ class Labels:
 
     @classmethod
     def from_dict(cls, data: dict) -> "Labels":
-        """Returns the classes that `to_dict` wrote."""
-        classes = sorted(data["classes"], key=lambda entry: entry["id"])
-        return cls(
-            tuple(entry["name"] for entry in classes),
-            tuple((r, g, b) for r, g, b in (entry["color"] for entry in classes)),
-            data["ignore_class"],
-        )
+        """Returns the classes that `to_dict` wrote.
+
+        Args:
+            data: Its dictionary.
+
+        Raises:
+            ValueError: If it is another.
+        """
+        try:
+            classes = sorted(data["classes"], key=lambda entry: entry["id"])
+            names = tuple(entry["name"] for entry in classes)
+            colors = tuple((r, g, b) for r, g, b in (x["color"] for x in classes))
+            ignore_class = data["ignore_class"]
+        except (KeyError, TypeError) as error:
+            raise ValueError(
+                "Classes must be as kseg writes them, with `classes`, a list of `id`, "
+                f"`name` and `color`, and `ignore_class`. Received: {str(data)[:80]}."
+            ) from error
+        return cls(names, colors, ignore_class)
 
 
 def _numbered_names(num_classes: int) -> tuple[str, ...]:

@@ -35,8 +35,11 @@ def size_of(path):
         return picture.size
 
 
+COMMANDS = "train list import check prepare bench-data evaluate predict export convert"
+
+
 @pytest.mark.parametrize(
-    "command", [[], ["train"], ["predict"], ["export"], ["convert"], ["scribbles"]]
+    "command", [[], *([name] for name in (*COMMANDS.split(), "scribbles"))]
 )
 def test_help_imports_neither_keras_nor_tensorflow(command):
     code = (
@@ -71,6 +74,8 @@ def test_predict_writes_masks_overlays_and_probabilities(model, scenes, tmp_path
     chosen = np.take_along_axis(probabilities, ids[..., None].astype(int), -1)[..., 0]
     np.testing.assert_allclose(chosen, probabilities.max(-1), atol=1e-3)
     assert (out / f"{stem}_overlay.png").is_file()
+    read = json.loads((out / "labels.json").read_text())
+    assert Labels.from_dict(read) == LABELS
 
 
 def test_a_single_pixel_is_an_image_too(model, tmp_path):
@@ -141,7 +146,7 @@ def test_large_files_are_predicted_by_windows(model, tmp_path, capsys, monkeypat
     assert cli.main(arguments) == 0
     assert "1 of them" in capsys.readouterr().out
     names = sorted(path.name for path in out.iterdir())
-    assert names == ["map_mask.tif", "photo_mask.png", "photo_overlay.png"]
+    assert names == ["labels.json", "map_mask.tif", "photo_mask.png", "photo_overlay.png"]
     mask = tifffile.imread(out / "map_mask.tif")
     # Rounding may decide where two classes are as good as equal.
     assert np.mean(mask != kseg.predict(kseg.load(model), photo)) < 1e-3

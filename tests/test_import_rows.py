@@ -15,6 +15,7 @@ REPOSITORY = Path(__file__).parents[1]
 # other. Row 3 takes a model or arrays, and never builds a network.
 ROWS = [
     {
+        "cores",
         "download",
         "files",
         "graph_cut",
@@ -35,6 +36,7 @@ ROW = {box: row for row, boxes in enumerate(ROWS) for box in boxes}
 
 # What rows 0 to 2 may import beside the standard library.
 PACKAGES = {
+    "cores": set(),
     "backbones": {"h5py", "keras", "numpy"},
     "download": {"tqdm"},
     "files": set(),

@@ -98,3 +98,9 @@ def test_masks_and_predictions_have_the_least_type():
     assert Labels.numbered(255).mask_dtype == "uint8"
     assert Labels.numbered(256).mask_dtype == "uint16"
     assert id_dtype(256) == "uint8" and id_dtype(257) == "uint16"
+
+
+@pytest.mark.parametrize("data", [{}, [], {"classes": [{"id": 0}]}, {"labels": 3}])
+def test_a_dictionary_of_something_else_is_refused(data):
+    with pytest.raises(ValueError, match="as kseg writes them.*Received"):
+        Labels.from_dict(data)

@@ -21,8 +21,8 @@ class Feeds:
         val: Source of the validation split.
         train_examples: Stream of augmented training examples.
         val_examples: Validation examples at one size.
-        workers: Threads or processes that make batches where TensorFlow is not.
-        processes: Whether they are processes.
+        workers: Threads or processes that make batches.
+        processes: Whether they are processes, where TensorFlow is not.
         checked: Whether the data need not be read once before training.
     """
 
@@ -63,6 +63,12 @@ class Feeds:
                     f"{count}. Received: {examples.batch_size}."
                 )
 
+    def clear(self) -> None:
+        """Gives the memory of decoded examples back: TensorFlow keeps its feeds."""
+        for examples in (self.train_examples, self.val_examples):
+            if isinstance(examples.source, data.CachedSource):
+                examples.source.clear()
+
     def training(self, start_step: int = 0, outputs: Sequence[str] = ()):
         """Returns the feed that `fit` trains on.
 
@@ -80,7 +86,7 @@ class Feeds:
     def _feed(self, examples: Examples, start_step: int, outputs: Sequence[str]):
         """Chooses the feed of the backend."""
         if keras.backend.backend() == "tensorflow":
-            return data.tf_feed(examples, start_step, outputs)
+            return data.tf_feed(examples, start_step, outputs, self.workers)
         return data.keras_feed(
             examples, start_step, outputs, self.workers, self.processes
         )
@@ -181,9 +187,9 @@ def open_feeds(
         cache: Whether decoded images and masks stay in memory, those of each split
             up to a quarter of what is free; or up to so many bytes. Of worker
             processes each keeps its own, so many bytes, and by default none.
-        workers: Threads or processes that make batches where TensorFlow is not;
-            `tf.data` chooses its own number. `None` for one a core.
-        processes: Whether they are processes.
+        workers: Threads or processes that make batches; `None` for one a core, up
+            to 16.
+        processes: Whether they are processes; on TensorFlow they are threads.
         check: Whether to read all examples once before training, so that a broken
             file stops the run at once and not in the night.
         train: What to train on; `None` for the training split of the data set.
@@ -254,7 +260,12 @@ def open_feeds(
 
 def _cached(source: Source, cache: bool | int, processes: bool) -> Source:
     """Returns a source that keeps what it has read, if that is wanted."""
-    if cache is False or (cache is True and processes):
+    if not isinstance(cache, int):
+        raise ValueError(
+            f"`cache` must be true, false or a number of bytes. Received: {cache!r}."
+        )
+    apart = processes and keras.backend.backend() != "tensorflow"
+    if cache is False or (cache is True and apart):
         return source
     return data.CachedSource(source, None if cache is True else cache)
 

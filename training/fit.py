@@ -8,6 +8,7 @@ import keras
 
 from kseg import backbones, metrics, networks
 from kseg.data import Source
+from kseg.data.tf_calls import original_errors
 from kseg.files import write_json
 from kseg.labels import Labels
 from kseg.training import parts
@@ -82,22 +83,25 @@ def fit(
     write_json(directory / "experiment.json", experiment.to_dict())
     print(f"experiment: {experiment.to_dict()}")
     if done < epochs:
-        trained.fit(
-            feeds.training(done * steps, heads),
-            validation_data=feeds.validation(heads),
-            initial_epoch=done,
-            epochs=epochs,
-            steps_per_epoch=steps,
-            shuffle=False,
-            callbacks=[
-                EpochSeeds(seed),
-                StopOnNaN(),
-                Checkpoints(checkpoints, f"val_{'logits_' if heads else ''}mean_iou"),
-                ClassScores(scores[0], labels, checkpoints / "class_iou.csv"),
-                Log(checkpoints / "log.csv"),
-                *tensorboard(checkpoints),
-            ],
-        )
+        callbacks = [
+            EpochSeeds(seed),
+            StopOnNaN(),
+            Checkpoints(checkpoints, f"val_{'logits_' if heads else ''}mean_iou"),
+            ClassScores(scores[0], labels, checkpoints / "class_iou.csv"),
+            Log(checkpoints / "log.csv"),
+            *tensorboard(checkpoints),
+        ]
+        with original_errors():
+            trained.fit(
+                feeds.training(done * steps, heads),
+                validation_data=feeds.validation(heads),
+                initial_epoch=done,
+                epochs=epochs,
+                steps_per_epoch=steps,
+                shuffle=False,
+                callbacks=callbacks,
+            )
+    feeds.clear()
     trained.load_weights(checkpoints / read_state(checkpoints)[keep])
     if dtype_policy != "float32":
         # Half precision is a matter of training; what is measured and shipped is not.

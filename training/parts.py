@@ -54,7 +54,13 @@ def make_loss(
         return losses.WeightedSum([make_loss(source, **x) for x in terms], factors)
     if "class_weights" in options:
         options["class_weights"] = data.class_weights(source, options["class_weights"])
-    return _LOSSES[name](ignore_class=source.labels.ignore_class, **options)
+    try:
+        return _LOSSES[name](ignore_class=source.labels.ignore_class, **options)
+    except TypeError as error:
+        raise ValueError(
+            f"The options of the loss {name!r} must be of their types. Received: "
+            f"{options} ({error})."
+        ) from error
 
 
 def loss_keys(name: str = "cross_entropy") -> set[str]:

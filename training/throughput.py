@@ -7,6 +7,8 @@ from statistics import median
 
 import keras
 
+from kseg.data import CachedSource
+from kseg.data.tf_calls import original_errors
 from kseg.training.feeds import open_feeds
 from kseg.training.fit import all_devices, compiled
 
@@ -19,27 +21,34 @@ def throughput(experiment, seconds: float = 10.0) -> dict[str, float]:
         seconds: About how long each part is measured, after it has warmed up.
 
     Returns:
-        Images per second that are read from the source by one thread
-        (`"read"`), that come augmented in batches (`"feed"`), and that the model is
-        trained on where a batch is always there (`"model"`).
+        Images per second that are read from the source by one thread (`"read"`), that
+        come augmented in batches (`"feed"`), and that the model is trained on where a
+        batch is always there (`"model"`); and the share of the examples that was in
+        memory when the feed was measured (`"kept"`), which a long run has from its
+        second pass on.
 
     Raises:
         ValueError: If `seconds` is not positive, or the experiment is wrong.
     """
     if seconds <= 0:
         raise ValueError(f"`seconds` must be positive. Received: {seconds}.")
-    feeds = open_feeds(**experiment.data)
+    fit = experiment.fit
+    keras.config.set_dtype_policy(fit.get("dtype_policy", "float32"))
+    feeds = open_feeds(**{"seed": fit.get("seed", 0), **experiment.data})
     with all_devices():
-        model, trained, heads, _ = compiled(experiment, feeds, steps=1000)
-    size = feeds.train_examples.batch_size
-    order = itertools.cycle(range(len(feeds.train)))
-    batches = _batches(feeds.training(0, heads))
-    batch = next(batches)
-    return {
-        "read": 1 / _pace((feeds.train[index] for index in order), seconds),
-        "feed": size / _pace(batches, seconds),
-        "model": size / _step(trained, batch, seconds),
-    }
+        _, trained, heads, _ = compiled(
+            experiment, feeds, 1000, fit.get("freeze_batch_norm", False)
+        )
+    source, size = feeds.train_examples.source, feeds.train_examples.batch_size
+    read = _pace((source[index] for index in range(len(source))), seconds)
+    kept = source.kept / len(source) if isinstance(source, CachedSource) else 0.0
+    with original_errors():
+        batches = _batches(feeds.training(0, heads))
+        batch = _warm_up(batches, seconds / 4)
+        feed = size * _pace(batches, seconds)
+    model = size / _step(trained, batch, seconds)
+    feeds.clear()
+    return {"read": read, "kept": kept, "feed": feed, "model": model}
 
 
 def verdict(rates: dict[str, float]) -> str:
@@ -52,16 +61,16 @@ def verdict(rates: dict[str, float]) -> str:
         A sentence for the terminal.
 
     Example:
-    >>> verdict({"read": 90, "feed": 300, "model": 10})
+    >>> verdict({"read": 90, "kept": 1.0, "feed": 300, "model": 10})
     'The model is the limit: the feed is 30.0 times as fast.'
     """
     ratio = rates["feed"] / rates["model"]
     if ratio >= 1:
         return f"The model is the limit: the feed is {ratio:.1f} times as fast."
+    kept = "" if rates["kept"] == 1 else "keep all of the data in memory (data.cache), "
     return (
         f"The feed is the limit: the model waits {1 - ratio:.0%} of the time. Give it "
-        "more cores, keep the data in memory (data.cache=true), convert it with `kseg "
-        "prepare`, or take fewer or cheaper augmentations."
+        f"more cores, {kept}or take fewer or cheaper augmentations."
     )
 
 
@@ -72,16 +81,23 @@ def _batches(feed) -> Iterator:
     return iter(feed)
 
 
-def _pace(items: Iterator, seconds: float) -> float:
-    """Returns the seconds that an item takes, after what was made ahead is used up."""
+def _warm_up(batches: Iterator, seconds: float):
+    """Takes what was made ahead, and returns a batch."""
     begin = time.perf_counter()
-    while time.perf_counter() - begin < seconds / 4:
-        next(items)
+    while True:
+        batch = next(batches)
+        if time.perf_counter() - begin > seconds:
+            return batch
+
+
+def _pace(items: Iterator, seconds: float) -> float:
+    """Returns how many items come in a second; it stops when there are no more."""
     begin, count = time.perf_counter(), 0
-    while time.perf_counter() - begin < seconds:
-        next(items)
+    for _ in items:
         count += 1
-    return (time.perf_counter() - begin) / count
+        if time.perf_counter() - begin > seconds:
+            break
+    return count / (time.perf_counter() - begin)
 
 
 def _step(trained: keras.Model, batch, seconds: float) -> float:

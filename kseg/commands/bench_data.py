@@ -29,9 +29,10 @@ def run(arguments) -> int:
     _, experiment = load_experiment(arguments.config)
     experiment.replace(arguments.set)
     rates = throughput(experiment, arguments.seconds)
+    kept = f"{rates['kept']:.0%} of the pictures in memory"
     for part, what in (
         ("read", "pictures and masks read and decoded by one thread"),
-        ("feed", "augmented and batched on all cores"),
+        ("feed", f"augmented and batched on all cores, {kept}"),
         ("model", "trained on, where a batch is always there"),
     ):
         print(f"{part:<6} {rates[part]:>9.1f} images/s  {what}")

@@ -59,23 +59,25 @@ def run(arguments) -> int:
     sources, known = open_splits(name, arguments.splits, options)
     crop = feeding.get("crop")
     report = check_data(sources, crop and tuple(crop), arguments.workers, known)
-    augmented = None
+    augmented, written = None, []
     if arguments.augment:
         augmented = _augmented(name, sources, options, feeding)
+    if augmented is not None:
         findings = ranked([*report.findings, *augmented.findings])
         report = dataclasses.replace(report, findings=findings)
-    print(table(report))
-    if augmented is not None:
         path = arguments.output or Path("check.html")
         picture = path.with_name(f"{path.stem}_augment.png")
         augmented.write(picture)
-        print(f"before and after augmentation: {picture}")
+        written.append(f"before and after augmentation: {picture}")
+    elif arguments.augment:
+        written.append("before and after augmentation: no training example is readable")
     if arguments.json:
         write_json(arguments.json, report.to_dict())
     if arguments.output:
         title = arguments.data or str(options.get("path", name))
         write_page(arguments.output, report, sources, title, augmented)
-        print(f"page: {arguments.output}")
+        written.append(f"page: {arguments.output}")
+    print("\n".join([table(report), *written]))
     return exit_code(report.findings, arguments.strict)
 
 
@@ -117,7 +119,7 @@ def _what(arguments) -> tuple[str, dict, dict]:
 
 
 def _augmented(name: str, sources, options: dict, feeding: dict):
-    """Augments a few training examples as a run would."""
+    """Augments a few training examples as a run would; `None` if it can read none."""
     from kseg.data.check.augmented import augment_examples
     from kseg.data.lenient import lenient
     from kseg.training.feeds import open_feeds
@@ -126,10 +128,11 @@ def _augmented(name: str, sources, options: dict, feeding: dict):
     with lenient():
         feeds = open_feeds(name, **feeding, **options, train=sources[split])
     examples = feeds.train_examples
-    return augment_examples(
+    augmented = augment_examples(
         sources[split],
         examples.augment or (),
         split,
         examples.mixes,
         seed=examples.seed,
     )
+    return augmented if augmented.pairs else None

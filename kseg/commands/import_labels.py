@@ -63,7 +63,6 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--simplify",
         type=float,
-        default=0.0,
         metavar="PIXELS",
         help="how far outlines that are written may be away; 0, exact, by default",
     )
@@ -76,8 +75,10 @@ def _names(text: str) -> list[str]:
 
 def run(arguments) -> int:
     """Reads labels and writes them in another form."""
-    from kseg.data.label_tools.imports import Tally, all_or_nothing, open_splits, write
+    from kseg.data.label_tools.imports import all_or_nothing, open_splits, write
+    from kseg.data.label_tools.views import Tally
 
+    _check_target(arguments)
     options = _options(arguments)
     found = open_splits(arguments.tool, arguments.source, arguments.split, options)
     lines = []
@@ -89,7 +90,7 @@ def run(arguments) -> int:
                 arguments.output,
                 split,
                 tally,
-                arguments.simplify,
+                arguments.simplify or 0.0,
                 options.get("background", "background"),
             )
             read = "" if tally.objects is None else f", {tally.objects} objects read"
@@ -100,6 +101,19 @@ def run(arguments) -> int:
             ]
     print(*lines, f"written to {arguments.output}, as {arguments.to}", sep="\n")
     return 0
+
+
+def _check_target(arguments) -> None:
+    """Raises if an option says how objects are drawn, and masks are written."""
+    given = ["--simplify"] if arguments.simplify is not None else []
+    if arguments.background is not None and arguments.tool in ("masks", "folder"):
+        given.append("--background")
+    if given and arguments.to == "folder":
+        raise ValueError(
+            f"{' and '.join(given)} must be of outlines. Received: --from "
+            f"{arguments.tool} --to folder, which writes masks as they are. Leave it "
+            "out, or say --to labelme, coco or yolo."
+        )
 
 
 def _options(arguments) -> dict:

@@ -32,6 +32,7 @@ def run(arguments) -> int:
     """Writes masks and overlays of images."""
     import tqdm
 
+    from kseg.files import write_json
     from kseg.inference.predict import check_gives_probabilities, check_options
     from kseg.raster import is_large
 
@@ -50,6 +51,8 @@ def run(arguments) -> int:
     if arguments.probabilities:
         check_gives_probabilities(model)
     arguments.output.mkdir(parents=True, exist_ok=True)
+    # What the ids mean, for those who read the masks: `kseg import --from masks`.
+    write_json(arguments.output / "labels.json", labels.to_dict())
     failures = {}
     for path in tqdm.tqdm(files, desc="predict", unit="image"):
         try:

@@ -2,6 +2,7 @@
 
 import bz2
 import contextlib
+import functools
 import gzip
 import lzma
 import shutil
@@ -16,11 +17,15 @@ from urllib.parse import urlparse
 import tqdm
 
 from kseg.data.card import Download
-from kseg.download import cache_dir, check_digest, fetch
+from kseg.download import cache_dir, check_digest, fetch, locked
 
 Place = Callable[[PurePosixPath], str | PurePosixPath | None]
 
 _CHUNK = 1 << 20
+# What a member costs, whatever it holds: its header in a tar.
+_MEMBER = 512
+# How much more than `limit` a tar may hold: members left out, padding, long names.
+_SLACK = 4
 _DECOMPRESSORS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
 _Piece = TypeVar("_Piece")
 
@@ -33,6 +38,8 @@ def install(
     check: Callable[[Path], None],
 ) -> None:
     """Downloads a data set; its folder appears whole or not at all.
+
+    Of several processes one does it, and the others wait for it.
 
     A download that is interrupted goes on at the next call. One that has the digest
     of its publisher is kept until the data set is whole, so that after a full disk or
@@ -54,26 +61,29 @@ def install(
     """
     kept = cache_dir() / "downloads" / path.name
     partial = path.with_name(path.name + ".part")
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        files = [_fetch(download, kept) for download in downloads]
-        for file in files:
-            unpack(file, partial)
-        check(partial)
-        partial.replace(path)
-    except ValueError as error:
-        for download in downloads:
-            if download.digest is None:
-                _local(download, kept).unlink(missing_ok=True)
-        urls = ", ".join(download.url for download in downloads)
-        raise ValueError(
-            f"{str(error).removesuffix('.')}, of {name} from {urls}. Downloads that no "
-            "digest vouches for were deleted; try again, or bring the files and give "
-            "their folder as `path`."
-        ) from error
-    finally:
+    with locked(path):
+        if path.exists():  # another process was first
+            return
         shutil.rmtree(partial, ignore_errors=True)
-    shutil.rmtree(kept, ignore_errors=True)
+        try:
+            files = [_fetch(download, kept) for download in downloads]
+            for file in files:
+                unpack(file, partial)
+            check(partial)
+            partial.replace(path)
+        except ValueError as error:
+            for download in downloads:
+                if download.digest is None:
+                    _local(download, kept).unlink(missing_ok=True)
+            urls = ", ".join(download.url for download in downloads)
+            raise ValueError(
+                f"{str(error).removesuffix('.')}, of {name} from {urls}. Downloads "
+                "that no digest vouches for were deleted; try again, or bring the "
+                "files and give their folder as `path`."
+            ) from error
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(kept, ignore_errors=True)
 
 
 def extract(
@@ -94,20 +104,27 @@ def extract(
         place: Called with the path of each file in the archive; says its path below
             `target`, or `None` to leave it out. What is left out is not checked.
         limit: How many bytes may be written, counted while they are, because the sizes
-            in an archive can lie.
+            in an archive can lie; every member costs 512 more, left out or not. A tar
+            may hold four times as much.
 
     Raises:
         OSError: If the archive cannot be opened, or the disk is full.
         ValueError: If the archive is broken or encrypted, is larger than `limit`, or a
             file to be unpacked is a link, a device or sparse, lies outside `target`,
-            has a name that is not UTF-8, or would be written to where another is.
+            has a name that is not UTF-8, would be written to where another is, or is
+            compressed in a zip by other than deflate.
     """
     archive, target = Path(archive), Path(target)
     written: list[Path] = []
     folders: set[Path] = set()
+    total = 0
     try:
         with open(archive, "rb") as file, _progress(archive) as bar:
-            for member in _blame(archive, _members(file)):
+            for member in _blame(archive, _members(file, _SLACK * limit)):
+                total += _MEMBER
+                _check_total(total, limit, archive)
+                if member.is_folder:
+                    continue
                 placed = place(PurePosixPath(member.name))
                 if placed is None:
                     continue
@@ -117,46 +134,64 @@ def extract(
                 with _create(path, member, archive) as copy:
                     written.append(path)
                     for piece in _blame(archive, _pieces(member)):
-                        bar.update(len(piece))
-                        _check_total(int(bar.n), limit, archive)
+                        total += len(piece)
+                        _check_total(total, limit, archive)
                         copy.write(piece)
+                        bar.update(len(piece))
     except BaseException:
         _delete(written, folders, target)
         raise
 
 
 class _Member(NamedTuple):
-    """A file of an archive, or what pretends to be one."""
+    """A file or folder of an archive, or what pretends to be one."""
 
     name: str
+    is_folder: bool
     flaw: str  # why it is not to be unpacked, or nothing
     open: Callable[[], IO[bytes]]
 
 
 class _Stream:
-    """A tar file to read from, without headers that would fill the memory."""
+    """A tar file of `most` bytes or fewer, without headers that fill the memory."""
 
-    def __init__(self, file: Any):
-        self.tell, self.seek, self._read = file.tell, file.seek, file.read
+    def __init__(self, file: Any, most: int):
+        self.tell, self._seek, self._read = file.tell, file.seek, file.read
+        self._most = most
         self._last = b""
+
+    def seek(self, place: int) -> None:
+        """Goes to a place, which in a compressed file means to read up to it."""
+        self._check(place)
+        self._seek(place)
 
     def read(self, size: int = -1) -> bytes:
         """Reads what a piece of a member, or an honest header, needs."""
         if not 0 <= size <= 2 * _CHUNK:
             raise tarfile.ReadError(f"a header of {size} bytes")
         self._last = self._read(size)
+        self._check(self.tell())
         return self._last
 
     def finish(self) -> None:
         """Raises if the last header was none, or the compressed file is not whole."""
-        if any(self._last):  # for TarFile any rubbish is the end
+        # For TarFile the end of the file, and any rubbish, is the end of the archive.
+        if len(self._last) < _MEMBER:
+            raise tarfile.ReadError("no end")
+        if any(self._last):
             raise tarfile.ReadError("a header that is none")
-        while self._read(_CHUNK):  # to the checksum
+        while self.read(_CHUNK):  # to the checksum
             pass
 
+    def _check(self, place: int) -> None:
+        if place > self._most:
+            raise tarfile.ReadError(
+                f"more than {self._most:,} bytes, {_SLACK} times the `limit`"
+            )
 
-def _members(file: IO[bytes]) -> Iterator[_Member]:
-    """Lists the members of an archive that are not folders."""
+
+def _members(file: IO[bytes], most: int) -> Iterator[_Member]:
+    """Lists the members of an archive; reads a tar up to `most` bytes."""
     start = file.read(6)
     file.seek(0)
     if start.startswith(b"PK"):
@@ -165,32 +200,34 @@ def _members(file: IO[bytes]) -> Iterator[_Member]:
     for magic, decompressor in _DECOMPRESSORS.items():
         if start.startswith(magic):
             with decompressor(file) as stream:
-                yield from _members_of_tar(stream)
+                yield from _members_of_tar(stream, most)
             return
-    yield from _members_of_tar(file)
+    yield from _members_of_tar(file, most)
 
 
 def _members_of_zip(file: IO[bytes]) -> Iterator[_Member]:
     with zipfile.ZipFile(file) as opened:
         for info in opened.infolist():
-            if info.is_dir():
-                continue
             kind = stat.S_IFMT(info.external_attr >> 16)
             flaw = "" if kind in (0, stat.S_IFREG) else "a link or a device"
-            yield _Member(info.filename, flaw, lambda info=info: opened.open(info))
+            # `zipfile` unpacks what it reads by the others in one go.
+            if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                flaw = "compressed by a method whose size cannot be bounded"
+            read = functools.partial(opened.open, info)
+            yield _Member(info.filename, info.is_dir(), flaw, read)
 
 
-def _members_of_tar(file: Any) -> Iterator[_Member]:
-    stream = _Stream(file)
+def _members_of_tar(file: Any, most: int) -> Iterator[_Member]:
+    stream = _Stream(file, most)
     source: Any = stream
     with tarfile.TarFile(fileobj=source, encoding="utf-8") as opened:
         for info in opened:
-            if info.isdir():
-                continue
+            opened.members.clear()  # which would fill the memory
             flaw = "" if info.isfile() else "a link or a device"
             if info.issparse():
                 flaw = "a sparse file"
-            yield _Member(info.name, flaw, lambda info=info: _file(opened, info))
+            read = functools.partial(_file, opened, info)
+            yield _Member(info.name, info.isdir(), flaw, read)
     stream.finish()
 
 

@@ -48,7 +48,8 @@ class Augment(keras.layers.Layer):
         **options,
     ):
         """Makes the augmentations that are described."""
-        super().__init__(**options)
+        # Ids of masks do not survive a cast to half precision.
+        super().__init__(autocast=False, **options)
         self.augmentations = [
             presets.make(each, {"size": size} if size else {})
             if isinstance(each, Mapping)

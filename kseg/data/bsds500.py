@@ -133,6 +133,10 @@ class EdgeSource:
             mask[(drawn > 0) & (mask == 0)] = self.labels.ignore_class
         return mask
 
+    def image_path(self, index: int) -> Path:
+        """Returns the file of an image."""
+        return self.pairs[index][0]
+
     def name(self, index: int) -> str:
         """Returns the image file's name without its ending."""
         return self.pairs[index][0].stem

@@ -1,17 +1,11 @@
 """Examples that are decoded once: kept in memory as far as it goes."""
 
-import os
 import threading
-from pathlib import Path
 
 import numpy as np
 
+from kseg.data.memory import free_memory
 from kseg.data.sources import Source
-
-# Where the system does not tell how much memory is free.
-_FREE_BYTES = 2**32
-_CGROUP = Path("/sys/fs/cgroup")
-_CGROUP_FILES = ("memory.max", "memory.current")
 
 
 class CachedSource:
@@ -78,6 +72,12 @@ class CachedSource:
         """How many examples are in memory."""
         return len(self._kept)
 
+    def clear(self) -> None:
+        """Gives the memory back."""
+        with self._lock:
+            self._kept = {}
+            self._bytes = 0
+
     def _keep(self, index: int, example: tuple[np.ndarray, np.ndarray]) -> None:
         """Keeps an example if there is room."""
         size = sum(array.nbytes for array in example)
@@ -88,19 +88,3 @@ class CachedSource:
             self._kept[index] = example
         for array in example:
             array.setflags(write=False)
-
-
-def free_memory() -> int:
-    """Returns how many bytes of memory are free, as far as the system tells.
-
-    A container may have less than its machine.
-    """
-    try:
-        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):  # not on Windows, nor everywhere
-        free = _FREE_BYTES
-    try:
-        most, used = (int((_CGROUP / name).read_text()) for name in _CGROUP_FILES)
-    except (OSError, ValueError):  # no such group, or "max": no limit
-        return free
-    return max(min(free, most - used), 0)

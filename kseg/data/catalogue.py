@@ -1,6 +1,7 @@
 """Data sets by name: `open_source("camvid", "train", path=...)`."""
 
 import inspect
+import os
 from collections.abc import Callable
 
 from kseg.data.ade20k import ade20k
@@ -61,7 +62,7 @@ def open_source(name: str, split: str, **options) -> Source:
     Args:
         name: One of `names()`.
         split: `"train"` or `"val"`; `"test"` where the data set has one.
-        **options: Arguments of the function of that name.
+        **options: Arguments of the function of that name; a `path` may begin with `~`.
 
     Returns:
         A source of images and masks.
@@ -80,6 +81,8 @@ def open_source(name: str, split: str, **options) -> Source:
         raise ValueError(
             f"Data set {name!r} is {error}. Its options are {known}."
         ) from error
+    if options.get("path") is not None:
+        options["path"] = os.path.expanduser(options["path"])
     return _SOURCES[name](split=split, **options)
 
 

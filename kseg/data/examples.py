@@ -99,6 +99,8 @@ class Examples:
                 f"count that divides `batch_size`. Received: {shard} and "
                 f"batch_size={batch_size}."
             )
+        if seed < 0:
+            raise ValueError(f"`seed` must not be negative. Received: {seed}.")
         check_border(border)
         self.source = source
         self.size = (int(size[0]), int(size[1]))
@@ -111,10 +113,11 @@ class Examples:
         self.mixes = tuple(mixes)
         self.shard = (index, count)
         self._kept: dict[int, np.ndarray] = {}
+        self._kept_bytes = 0
 
     def __getstate__(self):
         """Returns what a worker process gets: all but the weights that are kept."""
-        return {**self.__dict__, "_kept": {}}
+        return {**self.__dict__, "_kept": {}, "_kept_bytes": 0}
 
     @property
     def steps(self) -> int:
@@ -228,8 +231,10 @@ class Examples:
                     f"Received: {weights.shape} for a mask of {example.mask.shape}."
                 )
             weights.setflags(write=False)
-            if sum(kept.nbytes for kept in self._kept.copy().values()) < KEPT_BYTES:
+            # Threads may compute the same weights at once; they are counted twice then.
+            if self._kept_bytes + weights.nbytes <= KEPT_BYTES:
                 self._kept[index] = weights
+                self._kept_bytes += weights.nbytes
         return example._replace(weights=weights)
 
     def _filling(self) -> Example:

@@ -1,10 +1,6 @@
 """Feeds: examples as a `tf.data.Dataset`, or as a `keras.utils.PyDataset`."""
 
-import atexit
 import multiprocessing
-import os
-import threading
-import time
 from collections.abc import Callable, Sequence
 from concurrent import futures
 
@@ -12,10 +8,17 @@ import cv2
 import keras
 import numpy as np
 
+from kseg.cores import cores
 from kseg.data.examples import Examples
+from kseg.data.tf_calls import for_tensorflow
 
 
-def tf_feed(examples: Examples, start_step: int = 0, outputs: Sequence[str] = ()):
+def tf_feed(
+    examples: Examples,
+    start_step: int = 0,
+    outputs: Sequence[str] = (),
+    workers: int | None = None,
+):
     """Returns a `tf.data.Dataset` of batches, read and augmented in parallel.
 
     Args:
@@ -23,6 +26,7 @@ def tf_feed(examples: Examples, start_step: int = 0, outputs: Sequence[str] = ()
         start_step: The training step to begin with.
         outputs: Names of a model's outputs that all get the masks and weights, for a
             model with several heads; none for a model with one.
+        workers: Threads that make batches; `None` for one a core, up to 16.
 
     Returns:
         A data set of `(images, masks)` or `(images, masks, weights)` as
@@ -40,11 +44,7 @@ def tf_feed(examples: Examples, start_step: int = 0, outputs: Sequence[str] = ()
     if examples.weights is not None:
         types.append(tf.float32)
         shapes.append(shapes[1])
-    nothing = [
-        np.zeros(shape, kind.as_numpy_dtype)
-        for shape, kind in zip(shapes, types, strict=True)
-    ]
-    batch = _calls.until_exit(examples.batch, nothing)
+    batch = for_tensorflow(examples.batch)
 
     def load(step):
         images, *targets = (
@@ -55,10 +55,11 @@ def tf_feed(examples: Examples, start_step: int = 0, outputs: Sequence[str] = ()
         )
         return images, *_by_output(targets, outputs)
 
+    workers = _workers(workers)
     _one_thread_a_worker()
     return (
         tf.data.Dataset.range(start_step, last)
-        .map(load, num_parallel_calls=_workers())
+        .map(load, num_parallel_calls=workers)
         .prefetch(2)
     )
 
@@ -78,17 +79,18 @@ def keras_feed(
             `steps_per_epoch`.
         start_step: The training step to begin with.
         outputs: As in `tf_feed`.
-        workers: Threads or processes that make batches; `None` for one a core.
+        workers: Threads or processes that make batches; `None` for one a core, up
+            to 16.
         processes: Whether workers are processes, for augmentation that one
             interpreter cannot keep up with; they start anew, so a script needs its
             `if __name__ == "__main__":`.
-        max_queue_size: Batches that are made ahead.
+        max_queue_size: Batches that are made ahead, at least two more than workers.
 
     Returns:
         A `keras.utils.PyDataset` of `(images, masks)` or `(images, masks, weights)`
         as `Examples.batch` describes them, in float32, int32 and float32.
     """
-    workers = workers or _workers()
+    workers = _workers(workers)
     _one_thread_a_worker()
     pool, batch = futures.ThreadPoolExecutor(workers), examples.batch
     if processes:
@@ -96,57 +98,26 @@ def keras_feed(
         context = multiprocessing.get_context("spawn")
         pool = futures.ProcessPoolExecutor(workers, context, _hold, (examples,))
         batch = _held_batch
-    return _PyDataset(examples, start_step, tuple(outputs), pool, batch, max_queue_size)
+    ahead = max(max_queue_size, workers + 2)
+    return _PyDataset(examples, start_step, tuple(outputs), pool, batch, ahead)
 
 
-def _workers() -> int:
-    """Returns how many batches are made at once: one a core, and not too many."""
-    return min(os.cpu_count() or 1, 16)
+def _workers(given: int | None) -> int:
+    """Returns how many batches are made at once.
+
+    Raises:
+        ValueError: If `given` is not positive.
+    """
+    if given is None:
+        return min(cores(), 16)  # every one holds a batch, and its neighbours wait
+    if given < 1:
+        raise ValueError(f"`workers` must be 1 or more. Received: {given}.")
+    return given
 
 
 def _one_thread_a_worker() -> None:
     """Has OpenCV work in the thread that calls it: the workers use every core."""
     cv2.setNumThreads(1)
-
-
-class _Calls:
-    """Calls from TensorFlow's threads, which end before the interpreter does.
-
-    A thread that wants the interpreter after that never comes back, and TensorFlow
-    waits for it for ever: a script that ends while `tf.data` reads ahead would hang.
-    """
-
-    def __init__(self):
-        self._lock = threading.Lock()
-        self._running = self._begun = 0
-        self._closed = False
-        atexit.register(self._close)
-
-    def until_exit(self, function: Callable, nothing: object) -> Callable:
-        """Returns a function that gives `nothing`, at once, when the process ends."""
-
-        def call(*arguments):
-            with self._lock:
-                self._begun += 1
-                self._running += 1
-            try:
-                return nothing if self._closed else function(*arguments)
-            finally:
-                with self._lock:
-                    self._running -= 1
-
-        return call
-
-    def _close(self) -> None:
-        """Waits until no call runs and none begins: what is read ahead is bounded."""
-        self._closed = True
-        begun = -1
-        while self._running or begun != self._begun:
-            begun = self._begun
-            time.sleep(0.05)
-
-
-_calls = _Calls()
 
 
 # The examples of a worker process: it gets them once, and keeps what they keep.
@@ -186,7 +157,7 @@ class _PyDataset(keras.utils.PyDataset):
         outputs: tuple[str, ...],
         pool: futures.Executor,
         batch: Callable[[int], tuple[np.ndarray, ...]],
-        max_queue_size: int,
+        ahead: int,
     ):
         super().__init__()
         self._examples = examples
@@ -194,7 +165,7 @@ class _PyDataset(keras.utils.PyDataset):
         self._outputs = outputs
         self._pool = pool
         self._batch = batch
-        self._ahead = max_queue_size
+        self._ahead = ahead
         self._pending: dict[int, futures.Future] = {}
 
     @property

@@ -136,6 +136,8 @@ def _refuse_binary(source: FileSource) -> None:
     ignore = source.labels.ignore_class
     if source.values is not None or source.color_map is not None or ignore != 255:
         return
+    if source.labels.num_classes == 1:  # and void
+        return
     found: set[int] = set()
     step = max(len(source) // 32, 1)
     for index in range(0, len(source), step):

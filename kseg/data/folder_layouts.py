@@ -1,7 +1,7 @@
 """Where a folder's splits, images and masks are."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import ceil
 from pathlib import Path
 
@@ -73,6 +73,48 @@ SPLITS = {
 }
 
 
+def is_split(name: str, split: str) -> bool:
+    """Says whether a folder or a list is a split by its name, in any case of letters.
+
+    Args:
+        name: What it is called.
+        split: The split, for which `SPLITS` has other words.
+
+    Example:
+    >>> is_split("Validation", "val")
+    True
+    """
+    return name.lower() in (split.lower(), *SPLITS.get(split, ()))
+
+
+def known_splits(names: Iterable[str]) -> list[str]:
+    """Returns the splits of `SPLITS` that are among the names of folders or lists.
+
+    Args:
+        names: What they are called.
+    """
+    there = list(names)
+    return [split for split in SPLITS if any(is_split(name, split) for name in there)]
+
+
+def folder_splits(path: Path) -> list[str]:
+    """Returns the splits that a folder has something of, be it images alone.
+
+    Args:
+        path: As of `split_pairs`.
+    """
+    usual = [name.lower() for name in (*IMAGE_FOLDERS, *MASK_FOLDERS)]
+    roots = [path, *(p for p in path.glob("*/") if p.name.lower() in usual)]
+
+    def is_there(name: str) -> bool:
+        places = [root / name for root in roots]
+        places += [path / f"{name}{ending}" for ending in BESIDE]
+        lists = (path / pattern.format(name) for pattern in LISTS)
+        return any(map(has_pictures, places)) or any(map(Path.is_file, lists))
+
+    return [split for split, names in SPLITS.items() if any(map(is_there, names))]
+
+
 def split_pairs(
     path: Path,
     split: str,
@@ -86,7 +128,7 @@ def split_pairs(
 
     Args:
         path: The folder.
-        split: `"train"`, `"val"` or another.
+        split: `"train"`, `"val"` or another; `"all"` where nothing says the splits.
         images: Name of the folder of images; `None` for the usual ones.
         masks: Name of the folder of masks, likewise.
         image_suffix: As of `pair_files`.
@@ -122,7 +164,7 @@ def split_pairs(
     image_folder = found[0] or (path / (images or IMAGE_FOLDERS[0]))
     parts = {p.name for p in (*path.glob("*/"), *image_folder.glob("*/"))}
     known = {name for names in SPLITS.values() for name in names}
-    if parts & known or split not in SPLITS or split == "test":
+    if parts & known or split not in ("train", "val", "all"):
         raise FileNotFoundError(
             f"A split must be a folder. Received: split={split!r} of {path}, which "
             f"has neither {split}/{images or 'images'} nor "

@@ -250,14 +250,14 @@ def mosaic(probability: float = 0.5, ignore_class: int = 255) -> MixFromKeras:
 
 def _check(layer: keras.layers.Layer) -> None:
     """Raises if a layer cannot be used."""
-    name = f"{_library(layer)}.{type(layer).__name__}"
-    if name in BROKEN:
-        reason, instead = BROKEN[name]
-        raise ValueError(
-            "A layer must move image and mask alike, and the same way again. "
-            f"Received: {name}, which {reason}. Use `{instead}`."
-        )
     for each in _layers(layer):
+        name = f"{_library(each)}.{type(each).__name__}"
+        if name in BROKEN:
+            reason, instead = BROKEN[name]
+            raise ValueError(
+                "A layer must move image and mask alike, and the same way again. "
+                f"Received: {name}, which {reason}. Use `{instead}`."
+            )
         if getattr(each, "fill_value", None) not in (None, 0):
             raise ValueError(
                 "The `fill_value` of a layer must be 0, which `FromKeras` replaces: "

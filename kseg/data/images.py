@@ -4,6 +4,7 @@ A mask is a picture whose pixels are class ids: grey values, palette indices, or
 where a colour map says which colour is which class, colours.
 """
 
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -96,7 +97,7 @@ def translate(ids: np.ndarray, values: Mapping[int, int], where: object) -> np.n
     Raises:
         ValueError: If the array holds a value that `values` does not name.
     """
-    small = ids.dtype in (np.uint8, np.uint16)
+    small = ids.dtype in (np.uint8, np.uint16) or 0 <= ids.min() <= ids.max() < 65536
     found = np.flatnonzero(np.bincount(ids.ravel())) if small else np.unique(ids)
     unknown = [int(value) for value in found if int(value) not in values]
     if unknown:
@@ -114,10 +115,11 @@ def translate(ids: np.ndarray, values: Mapping[int, int], where: object) -> np.n
 
 def _ids_of_colors(rgb, path, color_map) -> np.ndarray:
     """Translates colours to ids by one lookup table over 24-bit colours."""
-    codes = rgb.astype(np.int32) @ np.array([65536, 256, 1], np.int32)
-    found, inverse = np.unique(codes, return_inverse=True)
-    colors = [(int(c) >> 16, int(c) >> 8 & 255, int(c) & 255) for c in found]
+    codes = rgb[..., 0].astype(np.int32)
+    for channel in (1, 2):
+        codes = codes << 8 | rgb[..., channel]
     if color_map is None:
+        colors = _colors(codes)
         raise ValueError(
             f"A mask in colour needs a colour map. Received: {path}, an RGB "
             f"picture with {len(colors)} colours such as {colors[:3]}. Give "
@@ -125,12 +127,37 @@ def _ids_of_colors(rgb, path, color_map) -> np.ndarray:
             "colour to ignore), or masks whose grey values or palette indices "
             "are class ids."
         )
-    unknown = [color for color in colors if color not in color_map]
-    if unknown:
+    ids = _color_table(tuple(color_map.items()))[codes]
+    unknown = ids < 0
+    if unknown.any():
+        colors = _colors(codes[unknown])
         raise ValueError(
             f"Every colour of a mask must be in the colour map. Received: {path}, "
-            f"with {len(unknown)} others such as {unknown[:4]}. Blended colours "
+            f"with {len(colors)} others such as {colors[:4]}. Blended colours "
             "come from a mask that was resized or saved as JPEG."
         )
-    table = np.array([color_map[color] for color in colors], np.int32)
-    return table[inverse].reshape(codes.shape)
+    return ids
+
+
+@functools.lru_cache(maxsize=2)
+def _color_table(items: tuple[tuple[Color, int], ...]) -> np.ndarray:
+    """Returns the id of every 24-bit colour, -1 for colours that have none.
+
+    It takes 64 MiB, of which reading touches the colours that occur.
+    """
+    table = np.full(2**24, -1, np.int32)
+    for color, identity in items:
+        red, green, blue = map(int, color)
+        if not all(0 <= value < 256 for value in (red, green, blue)):
+            raise ValueError(
+                "A colour must be red, green and blue of 0 to 255. Received: "
+                f"{color} for class id {identity}."
+            )
+        table[red << 16 | green << 8 | blue] = identity
+    table.flags.writeable = False
+    return table
+
+
+def _colors(codes: np.ndarray) -> list[Color]:
+    """Returns the different colours of an array of 24-bit colours."""
+    return [(c >> 16, c >> 8 & 255, c & 255) for c in np.unique(codes).tolist()]

@@ -52,6 +52,10 @@ class MatSource:
         check_ids(ids, self.labels, path)
         return ids.astype(self.labels.mask_dtype)
 
+    def image_path(self, index: int) -> Path:
+        """Returns the file of an image."""
+        return self.pairs[index][0]
+
     def name(self, index: int) -> str:
         """Returns the image file's name without its ending."""
         return self.pairs[index][0].stem

@@ -86,8 +86,9 @@ CARD = Card(
         ),
         Download(f"http://horatio.cs.nyu.edu/mit/silberman/indoor_seg_sup/{SPLITS}"),
     ),
-    mean=(92.318, 97.203, 116.190),
-    statistics="FCN's nyud_layers.py, of the cropped pictures",
+    mean=(116.190, 97.203, 92.318),
+    statistics="FCN's nyud_layers.py, of the cropped pictures, which calls them BGR; "
+    "they are RGB",
 )
 INPUTS = ("rgb", "depth", "hha")
 _VARIABLES = {"train": "trainNdxs", "val": "testNdxs", "test": "testNdxs"}

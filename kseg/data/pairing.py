@@ -55,11 +55,12 @@ def pair_masks(images: Path, masks: Path) -> list[Pair]:
     Args:
         images: Folder of images, searched below too.
         masks: Folder of masks; where one is called `<name>_mask`, as `kseg predict`
-            does, all others are passed over.
+            does, all others are passed over. It may be that of the images then.
 
     Raises:
         FileNotFoundError: If a folder does not exist.
-        ValueError: If there is no mask, or one has no image.
+        ValueError: If there is no mask, or one has no image, or nothing tells masks
+            from images.
     """
     by_image, by_mask = by_stem(images), by_stem(masks)
     predicted = {
@@ -67,6 +68,12 @@ def pair_masks(images: Path, masks: Path) -> list[Pair]:
         for stem, path in by_mask.items()
         if stem.endswith("_mask")
     }
+    if not predicted and images.resolve() == masks.resolve():
+        raise ValueError(
+            "Images must be in another folder than masks, unless these are called "
+            f"<name>_mask. Received: {masks} for both, with names such as "
+            f"{sorted(by_mask)[:3]}. `images`, or --images, names the folder of images."
+        )
     by_mask = predicted or by_mask
     lone = sorted(set(by_mask) - set(by_image))
     if lone or not by_mask:

@@ -18,6 +18,7 @@ from typing import NamedTuple
 import tqdm
 
 from kseg.data.sources import Source
+from kseg.download import locked
 from kseg.files import write_json
 from kseg.optional import import_optional
 
@@ -89,7 +90,8 @@ def prepare(
             "something. Delete it, or name another."
         )
     import_optional("tensorflow_datasets", extra="tensorflow")
-    with _claimed(path.with_name(f".{path.name}.part")) as temporary:
+    part = path.with_name(f".{path.name}.part")
+    with locked(path, wait=False), _emptied(part) as temporary:
         made = _build(temporary, sources, file_format, num_shards, beam_options)
         labels = next(iter(sources.values())).labels
         write_json(made / "labels.json", labels.to_dict())
@@ -171,32 +173,12 @@ def _measure(folder: Path, split: str, source: Source) -> Written:
 
 
 @contextlib.contextmanager
-def _claimed(folder: Path) -> Iterator[Path]:
-    """Gives a temporary folder to one process at a time, empty.
-
-    What a process left that was killed is deleted: its lock ended with it.
-    """
-    import fcntl
-
-    folder.mkdir(parents=True, exist_ok=True)
-    handle = os.open(folder, os.O_RDONLY)
+def _emptied(folder: Path) -> Iterator[Path]:
+    """Gives a temporary folder, without what a process left that was killed."""
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir()
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # The one before may have moved or deleted it in the meantime.
-            mine = os.path.samestat(os.fstat(handle), os.stat(folder))
-        except (BlockingIOError, FileNotFoundError):
-            mine = False
-        if not mine:
-            raise OSError(
-                "One process at a time may prepare a folder. Received: another one "
-                f"that writes {folder}. Wait until it ends."
-            )
-        for left in folder.iterdir():
-            shutil.rmtree(left) if left.is_dir() else left.unlink()
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+        yield folder
     finally:
-        os.close(handle)
+        shutil.rmtree(folder, ignore_errors=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow_datasets as tfds
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from kseg.data.images import check_ids
 from kseg.data.sources import Source, check_pair
@@ -168,16 +168,19 @@ def _name(source: Source, index: int) -> str:
 
 def _file_bytes(source: Source, index: int, image: np.ndarray) -> bytes | None:
     """Returns the bytes of an image's file if anyone would decode them to the image."""
-    pairs = getattr(source, "pairs", None)
-    file = None if pairs is None else pairs[index][0]
-    if not isinstance(file, Path) or not file.is_file():
+    find = getattr(source, "image_path", None)  # of sources of files
+    file = None if find is None else find(index)
+    if file is None:
         return None
     data = file.read_bytes()
-    with Image.open(io.BytesIO(data)) as picture:
-        # The pixels as stored: those of a turned or a 16-bit picture differ.
-        if (picture.format, picture.mode) not in _KEPT:
-            return None
-        same = np.array_equal(np.asarray(picture.convert("RGB")), image)
+    try:
+        with Image.open(io.BytesIO(data)) as picture:
+            # The pixels as stored: those of a turned or a 16-bit picture differ.
+            if (picture.format, picture.mode) not in _KEPT:
+                return None
+            same = np.array_equal(np.asarray(picture.convert("RGB")), image)
+    except UnidentifiedImageError:  # another package has read it
+        return None
     return data if same else None
 
 

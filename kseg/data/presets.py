@@ -197,6 +197,11 @@ def describe(augmentation: Callable) -> dict:
     """
     if isinstance(augmentation, augment.Sometimes):
         inner = describe(augmentation.augmentation)
+        if "probability" in inner:
+            raise ValueError(
+                "An augmentation has one probability. Received: "
+                f"{augmentation!r}. Set that of the inner one alone."
+            )
         return {**inner, "probability": augmentation.probability}
     names = {kind: name for name, kind in AUGMENTATIONS.items()}
     if type(augmentation) not in names:
@@ -252,7 +257,7 @@ def _call(kind: Callable, arguments: dict, known: set, filled: Mapping, name: st
     }
     try:
         return kind(**arguments)
-    except TypeError as error:
+    except (TypeError, IndexError) as error:
         raise ValueError(
             f"The arguments of {name!r} must be {sorted(known)}, of their types. "
             f"Received: {arguments} ({error})."

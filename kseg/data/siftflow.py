@@ -65,8 +65,6 @@ CARD = Card(
             "http://www.cs.unc.edu/~jtighe/Papers/ECCV10/siftflow/SiftFlowDataset.zip"
         ),
     ),
-    mean=(108.353, 115.294, 114.578),
-    statistics="FCN's siftflow_layers.py",
 )
 _UNLABELLED = ("highway_bost181", "street_urb506")
 _FOLDERS = {"semantic": "SemanticLabels", "geometric": "GeoLabels"}

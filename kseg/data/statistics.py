@@ -2,10 +2,12 @@
 
 import inspect
 from collections.abc import Mapping, Sequence
+from concurrent import futures
 
 import numpy as np
 import tqdm
 
+from kseg.cores import cores
 from kseg.data.sources import Source
 from kseg.registry import unknown
 
@@ -37,16 +39,22 @@ def pixels_by_image(source: Source) -> np.ndarray:
     """
     labels = source.labels
     counts = np.zeros((len(source), labels.num_classes + 1), np.int64)
-    for index in tqdm.trange(len(source), desc="class frequencies", leave=False):
+
+    def count(index):
         mask = source.mask(index)
         known = mask[mask != labels.ignore_class]
         counts[index, :-1] = np.bincount(known, minlength=labels.num_classes)
         counts[index, -1] = mask.size - known.size
+
+    with futures.ThreadPoolExecutor(cores()) as pool:
+        done = pool.map(count, range(len(source)))
+        for _ in tqdm.tqdm(done, "class frequencies", len(source), leave=False):
+            pass
     return counts
 
 
 def class_weights(
-    source: Source, method: str | Mapping | Sequence[float] = "none"
+    source: Source, method: str | Mapping | Sequence[float] | None = "none"
 ) -> list[float] | None:
     """Returns the factors for the loss of each class.
 
@@ -72,17 +80,17 @@ def class_weights(
 
     Args:
         source: The training data.
-        method: `"none"`, a name from above, a dictionary of `name` and options such
-            as `{"name": "enet", "c": 1.1}`, or the factors themselves.
+        method: `"none"` or `None`, a name from above, a dictionary of `name` and
+            options such as `{"name": "enet", "c": 1.1}`, or the factors themselves.
 
     Returns:
-        One factor per class, or `None` for `"none"`.
+        One factor per class, or `None` where the method is none.
 
     Raises:
         ValueError: If the method is none of these, an option is unknown or out of
             range, or the number of factors is not that of the classes.
     """
-    if isinstance(method, str) and method == "none":
+    if method is None or (isinstance(method, str) and method == "none"):
         return None
     options = dict(method) if isinstance(method, Mapping) else {}
     name = options.pop("name", None) if isinstance(method, Mapping) else method
@@ -93,12 +101,14 @@ def class_weights(
             if key not in known:
                 raise ValueError(unknown(f"option of {name!r}", key, known))
         power = options.pop("power", 1.0)
+        if not 0 <= power < np.inf:
+            raise ValueError(f"`power` must be 0 or more. Received: {power}.")
         pixels, of = class_frequencies(source)
         there = pixels > 0
         weights = np.zeros(len(pixels))
         weights[there] = function(pixels[there], of[there], **options) ** power
         return weights.tolist()
-    if not isinstance(method, str | Mapping):
+    if isinstance(method, Sequence | np.ndarray) and not isinstance(method, str):
         if len(method) == source.labels.num_classes:
             return [float(weight) for weight in method]
     raise ValueError(

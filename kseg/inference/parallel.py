@@ -5,6 +5,8 @@ import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
+from kseg.cores import cores
+
 # Rows at a time: with some tens of float32 channels they stay in a core's cache.
 BLOCK = 8192
 
@@ -32,7 +34,7 @@ def in_threads(function: Callable, items: Iterable) -> list:
 @functools.cache
 def _threads() -> ThreadPoolExecutor:
     """Returns the threads of this process, which wait between calls."""
-    return ThreadPoolExecutor(os.cpu_count())
+    return ThreadPoolExecutor(cores())
 
 
 if hasattr(os, "register_at_fork"):

@@ -125,7 +125,7 @@ class ClassLoss(PixelWeightedLoss):
             Float tensor `(batch,)`.
         """
 
-    def mean_over_pixels(self, losses, pixels: Pixels, among=None):
+    def mean_over_pixels(self, losses, pixels: Pixels, among=None, least=1):
         """Averages over the pixels of each image.
 
         Args:
@@ -133,6 +133,7 @@ class ClassLoss(PixelWeightedLoss):
             pixels: The masks.
             among: 1 for the pixels that are averaged, 0 for others; `None` for all
                 that are valid.
+            least: What is divided by at least, a number or `(batch,)`.
 
         Returns:
             The sum of the losses, times the weights of pixels and classes, divided
@@ -143,7 +144,7 @@ class ClassLoss(PixelWeightedLoss):
         if self.class_weights is not None:
             weights = ops.convert_to_tensor(self.class_weights, losses.dtype)
             losses = losses * ops.take(weights, pixels.labels)
-        return sums(losses) / ops.maximum(sums(among), 1)
+        return sums(losses) / ops.maximum(sums(among), least)
 
     def mean_over_classes(self, losses, counted):
         """Averages over the classes of each image.
@@ -173,18 +174,19 @@ def sums(values):
     return ops.sum(values, axis=(1, 2))
 
 
-def counted_classes(truth, classes: str):
+def counted_classes(pixels: Pixels, truth, classes: str):
     """Returns which classes count in the mean over the classes of an image.
 
     Args:
+        pixels: The masks.
         truth: What `Pixels.one_hot` returns.
-        classes: `"present"` for those in the mask; `"all"` for all, unless the mask is
-            all void.
+        classes: `"present"` for those in the mask, at pixels that weigh something;
+            `"all"` for all, unless no pixel does.
 
     Returns:
         Boolean tensor `(batch, num_classes)`.
     """
-    present = ops.any(truth > 0, axis=(1, 2))
+    present = ops.any(truth * pixels.factors[..., None] > 0, axis=(1, 2))
     if classes == "present":
         return present
     return present | ops.any(present, axis=-1, keepdims=True)

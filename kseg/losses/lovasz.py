@@ -67,7 +67,9 @@ class LovaszSoftmax(ClassLoss):
         errors = ops.abs(truth - ops.softmax(logits, axis=-1))
         measure = pixels.factors[..., None] * ops.ones_like(truth)
         losses = lovasz_extension(*map(_by_class, (errors, truth, measure)))
-        return self.mean_over_classes(losses, counted_classes(truth, self.classes))
+        return self.mean_over_classes(
+            losses, counted_classes(pixels, truth, self.classes)
+        )
 
     def get_config(self):
         """Returns the arguments of the constructor."""

@@ -82,14 +82,20 @@ class OhemCrossEntropy(ClassLoss):
         """Computes the loss of each image, as `ClassLoss.call` describes."""
         losses = of_pixels(pixels.labels, logits)
         hardness = ops.where(pixels.valid > 0, ops.stop_gradient(losses), -1.0)
-        hard = (hardness > -math.log(self.thresh)) | (hardness >= self._last(hardness))
+        last, wanted = self._last(hardness)
+        # Of what is as sure as can be there may be any number, at a loss of 0: it must
+        # not thin out the rest.
+        hard = (hardness > -math.log(self.thresh)) | (hardness >= last) & (hardness > 0)
         kept = ops.cast(hard, losses.dtype) * pixels.valid
         if self.label_smoothing:
             losses = of_pixels(pixels.labels, logits, self.label_smoothing)
-        return self.mean_over_pixels(losses, pixels, kept)
+        return self.mean_over_pixels(losses, pixels, kept, wanted)
 
     def _last(self, hardness):
-        """Returns the hardness of the last of the `min_kept` pixels, (batch, 1, 1)."""
+        """Returns the hardness of the last of the `min_kept` pixels, and their number.
+
+        Their shapes are `(batch, 1, 1)` and `(batch,)`.
+        """
         dtype = hardness.dtype
         valid = sums(ops.cast(hardness >= 0, dtype))
         kept = valid * self.min_kept if self.min_kept < 1 else self.min_kept
@@ -97,7 +103,7 @@ class OhemCrossEntropy(ClassLoss):
         in_order = ops.sort(ops.reshape(hardness, (ops.shape(hardness)[0], -1)))
         place = ops.shape(in_order)[1] - ops.cast(kept, "int32")
         last = ops.take_along_axis(in_order, place[:, None], axis=1)
-        return last[..., None]
+        return last[..., None], kept
 
     def get_config(self):
         """Returns the arguments of the constructor."""

@@ -49,7 +49,9 @@ class _Overlap(ClassLoss):
         smooth = self._smooth_of_tversky()
         whole = both + self._alpha * extra + self._beta * missed + smooth
         index = (both + smooth) / ops.where(whole > 0, whole, 1)
-        return self.mean_over_classes(1 - index, counted_classes(truth, self.classes))
+        return self.mean_over_classes(
+            1 - index, counted_classes(pixels, truth, self.classes)
+        )
 
     def _smooth_of_tversky(self) -> float:
         return self.smooth

@@ -55,7 +55,7 @@ class PixelWeightedLoss(keras.losses.Loss):
         Returns:
             Float scalar, or `(batch,)` where the reduction is `None`.
         """
-        if sample_weight is None or len(sample_weight.shape) < 3:
+        if sample_weight is None or len(ops.shape(sample_weight)) < 3:
             return super().__call__(y_true, y_pred, sample_weight)
         return super().__call__((y_true, sample_weight), y_pred)
 
@@ -75,7 +75,11 @@ class PixelWeightedLoss(keras.losses.Loss):
 
     def get_config(self):
         """Returns the arguments of the constructor."""
-        return {**super().get_config(), "ignore_class": self.ignore_class}
+        return {
+            **super().get_config(),
+            "dtype": self.dtype,
+            "ignore_class": self.ignore_class,
+        }
 
 
 def mask_and_factors(y_true, dtype):

@@ -1,8 +1,11 @@
 """`kseg check`, as a user calls it."""
 
 import argparse
+import io
 import json
+import os
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -93,6 +96,46 @@ def test_augmentation_beside_broken_files(data, tmp_path, monkeypatch, capsys):
     assert (tmp_path / "check_augment.png").exists()
     out = capsys.readouterr().out
     assert "Pictures without a partner" in out and "cannot be read" in out
+
+
+def test_augmentation_of_nothing_that_can_be_read(data, tmp_path, capsys):
+    for file in (data / "train/images").iterdir():
+        file.write_bytes(b"")
+    page = tmp_path / "page.html"
+    assert start(data, "--augment", "--output", page) == 1
+    assert not (tmp_path / "page_augment.png").exists()
+    assert "Before and after augmentation" not in page.read_text()
+    assert "no training example is readable" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+def test_a_file_name_that_is_no_text(data, tmp_path, monkeypatch):
+    """A terminal of strict UTF-8 cannot show it; the report is written all the same."""
+    bad = os.fsdecode(b"caf\xe9.png")
+    (data / "train/images" / bad).write_bytes(b"")
+    Image.fromarray(np.zeros((48, 64), np.uint8)).save(data / "train/masks" / bad)
+    page, report = tmp_path / "page.html", tmp_path / "report.json"
+    shown = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", errors="strict")
+    monkeypatch.setattr(sys, "stdout", shown)
+    arguments = [data, "--json", report, "--output", page]
+    assert cli.main(["check", *map(str, arguments)]) == 1
+    shown.seek(0)
+    assert r"caf\udce9.png" in shown.read()
+    files = json.loads(report.read_text())["findings"][0]["files"]
+    assert files == [str(data / "train/images" / bad)]
+    assert b"caf\xe9" in page.read_bytes()
+
+
+def test_reports_are_written_before_anything_is_printed(data, tmp_path, monkeypatch):
+    class Closed(io.StringIO):
+        def write(self, text):
+            raise BrokenPipeError
+
+    page, report = tmp_path / "page.html", tmp_path / "report.json"
+    monkeypatch.setattr(sys, "stdout", Closed())
+    with pytest.raises(BrokenPipeError):
+        start(data, "--json", report, "--output", page)
+    assert report.is_file() and page.is_file()
 
 
 @pytest.mark.parametrize(

@@ -86,13 +86,38 @@ def test_a_broken_object_leaves_no_output(tmp_path):
 
 
 def test_options_reach_the_reader(tmp_path):
-    shapes = [shape(label, square(0, 0, 5, 5)) for label in "abcd"]
+    # What lies over what differs by the rule: a is the smallest, c is not drawn.
+    shapes = [shape(label, square(0, 0, 3 + i, 5)) for i, label in enumerate("abcd")]
     labelme_file(tmp_path / "in" / "x.json", shapes)
     arguments = [tmp_path / "in", "--from", "labelme", "--output", tmp_path / "out"]
     arguments += ["--to", "coco", "--void", "d", "--skip", "c", "--background", "none"]
     assert run(*arguments, "--overlap", "small", "--split", "val") == 0
     back = coco("val", tmp_path / "out")
     assert back.labels.names == ("a", "b")
-    assert np.unique(back.mask(0)).tolist() == [255]
+    expected = np.full((10, 14), 255)
+    expected[:5, :4], expected[:5, :3] = 1, 0
+    np.testing.assert_array_equal(back.mask(0), expected)
     with pytest.raises(ValueError, match="--from yolo takes.*Received: --images"):
         run(tmp_path, "--from", "yolo", "--images", tmp_path, "--output", tmp_path)
+
+
+def test_options_that_would_do_nothing_are_refused(tmp_path):
+    to = ("--output", tmp_path / "out")
+    for arguments, name in (
+        (("--from", "labelme", "--simplify", "2"), "--simplify"),
+        (("--from", "masks", "--background", "x"), "--background"),
+        (("--from", "folder", "--background", "none"), "--background"),
+    ):
+        with pytest.raises(ValueError, match=f"{name} must be of outlines"):
+            run(tmp_path, *arguments, *to)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_background_of_masks_is_not_drawn(predictions):
+    common = (predictions / "predictions", "--from", "masks", "--to", "labelme")
+    common += ("--images", predictions / "photos", "--classes", "sky,road")
+    for name, expected in (("sky", [0, 1]), ("none", [1, 1])):
+        out = predictions / name
+        assert run(*common, "--background", name, "--output", out) == 0
+        files = [json.loads((out / f"{stem}.json").read_text()) for stem in "ab"]
+        assert [len(data["shapes"]) for data in files] == expected

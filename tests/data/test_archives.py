@@ -1,3 +1,4 @@
+import concurrent.futures
 import errno
 import gzip
 import hashlib
@@ -12,6 +13,7 @@ import zipfile
 from pathlib import Path, PurePosixPath
 
 import pytest
+import tqdm
 
 from kseg.data import archives
 from kseg.data.archives import extract, install
@@ -77,9 +79,7 @@ def test_a_tar_is_unpacked_whatever_it_is_called(archive, tmp_path, mode):
     assert files(tmp_path / "out") == CONTENT
 
 
-@pytest.mark.parametrize(
-    "method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA]
-)
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 def test_a_zip_is_unpacked(archive, tmp_path, method):
     extract(write_zip(archive, method=method), tmp_path / "out")
     assert files(tmp_path / "out") == CONTENT
@@ -256,8 +256,12 @@ def test_a_file_that_was_there_stays(archive, tmp_path, write):
     assert not (tmp_path / "out" / "new").exists()
 
 
+@pytest.mark.parametrize("disable", [False, True])
 @pytest.mark.parametrize("write", [write_zip, write_tar])
-def test_a_bomb_is_stopped_while_it_is_written(archive, tmp_path, write, monkeypatch):
+def test_a_bomb_is_stopped_while_it_is_written(
+    archive, tmp_path, write, disable, monkeypatch
+):
+    monkeypatch.setattr(archives, "_progress", lambda _: tqdm.tqdm(disable=disable))
     write(archive, {"good": b"1", "bomb": bytes(20_000_000)})
     assert archive.stat().st_size < 30_000
     written = 0
@@ -276,14 +280,60 @@ def test_a_bomb_is_stopped_while_it_is_written(archive, tmp_path, write, monkeyp
     monkeypatch.setattr(archives, "_create", counted)
     refused(archive, tmp_path, "more than 5,000,000 bytes", limit=5_000_000)
     assert written <= 5_000_000
-    extract(archive, tmp_path / "out", limit=20_000_001)
+    extract(archive, tmp_path / "out", limit=20_000_001 + 2 * 512)
     assert (tmp_path / "out" / "bomb").stat().st_size == 20_000_000
 
 
 def test_many_small_files_are_a_bomb_too(archive, tmp_path):
     write_tar(archive, {f"{i}": bytes(1000) for i in range(100)})
-    refused(archive, tmp_path, "more than 99,999 bytes", limit=99_999)
-    extract(archive, tmp_path / "out", limit=100_000)
+    refused(archive, tmp_path, "more than 151,199 bytes", limit=151_199)
+    extract(archive, tmp_path / "out", limit=100 * (1000 + 512))
+
+
+@pytest.mark.parametrize("write", [write_zip, write_tar])
+def test_members_cost_something_although_they_are_empty(archive, tmp_path, write):
+    write(archive, {f"{i}": b"" for i in range(100)})
+    refused(archive, tmp_path, "more than 0 bytes", limit=0)
+    refused(archive, tmp_path, "more than 51,199 bytes", limit=51_199)
+    leave_out = {"limit": 51_199, "place": lambda member: None}
+    refused(archive, tmp_path, "more than 51,199 bytes", **leave_out)
+    extract(archive, tmp_path / "out", limit=51_200)
+    assert len(files(tmp_path / "out")) == 100
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_folders_cost_something_too(archive, tmp_path, kind):
+    names = [f"{i}/" for i in range(100)]
+    if kind == "zip":
+        write_zip(archive, dict.fromkeys(names, b""))
+    else:
+        with tarfile.open(archive, "w:gz") as file:
+            for name in names:
+                add(file, name, type=tarfile.DIRTYPE)
+    refused(archive, tmp_path, "more than 51,199 bytes", limit=51_199)
+    extract(archive, tmp_path / "out", limit=51_200)
+
+
+@pytest.mark.parametrize("mode", ["w:gz", "w:bz2", "w:xz"])
+def test_what_is_left_out_of_a_tar_is_not_without_end(archive, tmp_path, mode):
+    content = {"bomb": bytes(1_000_000), "good": b"1"}
+    write_tar(archive, content, mode)
+    options = {"place": lambda member: member if member.name == "good" else None}
+    refused(archive, tmp_path, "4 times the `limit`", limit=200_000, **options)
+    extract(archive, tmp_path / "out", limit=300_000, **options)
+    assert files(tmp_path / "out") == {"good": b"1"}
+
+
+def test_nor_is_what_comes_behind_the_end(archive, tmp_path):
+    inner = write_tar(tmp_path / "archive", {"x": b"1"}, "w").read_bytes()
+    archive.write_bytes(gzip.compress(inner + bytes(1_000_000)))
+    refused(archive, tmp_path, "4 times the `limit`", limit=200_000)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_zip_that_fills_the_memory_at_once_is_refused(archive, tmp_path, method):
+    write_zip(archive, {"x": bytes(1000)}, method)
+    refused(archive, tmp_path, "'x', which is compressed by a method whose size cannot")
 
 
 def test_a_zip_whose_header_lies_about_the_size_is_refused(archive, tmp_path):
@@ -349,6 +399,17 @@ def test_half_an_archive_is_an_error(archive, tmp_path, write, keep):
     whole = archive.read_bytes()
     archive.write_bytes(whole[: int(keep * len(whole))])
     refused(archive, tmp_path, "must be a whole zip or tar file")
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz"])
+@pytest.mark.parametrize("members", [1, 2])
+def test_a_tar_cut_between_two_members_is_no_whole_one(
+    archive, tmp_path, members, mode
+):
+    write_tar(archive, {"x": b"1", "y": b"2", "z": b"3"}, "w")
+    data = archive.read_bytes()[: members * 1024]
+    archive.write_bytes(data if mode == "w" else gzip.compress(data))
+    refused(archive, tmp_path, "whole zip or tar file.*no end")
 
 
 @pytest.mark.parametrize(
@@ -429,8 +490,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         name, wanted = self.path.strip("/"), self.headers.get("Range")
         self.server.requests.append((name, wanted))
         start = int(re.findall(r"\d+", wanted)[0]) if wanted else 0
-        body = self.server.content[name][start:]
+        whole = self.server.content[name]
+        body = whole[start:]
         self.send_response(206 if start else 200)
+        if start:
+            places = f"{start}-{len(whole) - 1}/{len(whole)}"
+            self.send_header("Content-Range", f"bytes {places}")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.server.cut == name:
@@ -530,3 +595,26 @@ def test_a_file_brought_by_hand_is_checked_too(server):
     by_hand.write_bytes(server.content["a.zip"])
     get(server)
     assert [name for name, _ in server.requests] == ["b.tgz"]
+
+
+def test_two_at_once_do_not_destroy_each_others_data_set(server):
+    unpacking, go_on = threading.Event(), threading.Event()
+    unpacked = []
+
+    def unpack(archive, target):
+        unpacked.append(archive.name)
+        extract(archive, target)
+        unpacking.set()
+        assert go_on.wait(10)
+
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        first = pool.submit(get, server, unpack)
+        assert unpacking.wait(10)
+        second = pool.submit(get, server, unpack)
+        with pytest.raises(TimeoutError):
+            second.result(0.2)
+        go_on.set()
+        assert files(first.result()) == files(second.result()) == {"x": b"1", "y": b"2"}
+    assert unpacked == ["a.zip", "b.tgz"]
+    assert server.requests == [("a.zip", None), ("b.tgz", None)]
+    assert cached() == ["set/x", "set/y"]

@@ -146,7 +146,7 @@ def test_motion_blurs_along_one_line_and_moves_nothing(length):
             (length - 1) ** 2 / 12 + 0.2, abs=0.6
         )
         assert float(blurred.sum()) == pytest.approx(255, rel=0.05)
-    with pytest.raises(ValueError, match="1 or more, in order. Received: "):
+    with pytest.raises(ValueError, match="in order, 1 or more. Received: "):
         augment.MotionBlur((5, 2))
 
 
@@ -176,7 +176,7 @@ def test_jpeg_is_what_a_file_would_be(quality):
     assert np.abs(jpeg.image - expected).mean() < 1.5
     lost = np.abs(jpeg.image.astype(int) - smooth.image).mean()
     assert 0 < lost < 12
-    with pytest.raises(ValueError, match="1 to 100, in order. Received: "):
+    with pytest.raises(ValueError, match="in order, 1 to 100. Received: "):
         augment.JpegCompression((0, 50))
 
 

@@ -135,3 +135,11 @@ def test_a_compiled_function_of_jax_draws_anew():
     assert (one["images"] != two["images"]).any()
     for image, mask in zip(one["images"], one["segmentation_masks"], strict=True):
         check(image, mask)
+
+
+def test_half_precision_leaves_ids_alone():
+    layer = Augment([{"name": "rotation", "degrees": 0.0}], dtype="mixed_float16")
+    mask = np.full((1, 4, 5), 2049, "float32")
+    inputs = {"images": np.zeros((1, 4, 5, 3), "uint8"), "segmentation_masks": mask}
+    moved = keras.ops.convert_to_numpy(layer(inputs)["segmentation_masks"])
+    assert moved.dtype == np.float32 and (moved == 2049).all()

@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 from array_source import numbered
 
-from kseg.data import cache
-from kseg.data.cache import CachedSource, free_memory
+from kseg.data.cache import CachedSource
 from kseg.data.examples import Examples
 
 EXAMPLE = 8 * 10 * 4  # bytes of an image and a mask of `numbered`
@@ -87,14 +86,13 @@ def test_a_negative_limit_is_refused():
         CachedSource(numbered(1), limit=-1)
 
 
-def test_a_container_has_less_memory_than_its_machine(tmp_path, monkeypatch):
-    monkeypatch.setattr(cache, "_CGROUP", tmp_path)
-    machine = free_memory()
-    assert machine > 0
-    (tmp_path / "memory.max").write_text("5000\n")
-    (tmp_path / "memory.current").write_text("2000\n")
-    assert free_memory() == 3000
-    (tmp_path / "memory.current").write_text("7000\n")
-    assert free_memory() == 0
-    (tmp_path / "memory.max").write_text("max\n")
-    assert free_memory() > 7000
+def test_memory_can_be_given_back():
+    source = numbered(3)
+    cached = CachedSource(source, limit=2 * EXAMPLE)
+    for index in (0, 1, 2):
+        cached[index]
+    cached.clear()
+    assert cached.kept == 0
+    for index in (0, 1, 2):
+        cached[index]
+    assert cached.kept == 2

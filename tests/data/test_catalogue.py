@@ -44,3 +44,13 @@ def test_an_unknown_option_is_an_error_with_the_nearest(tmp_path):
     assert "Received: 'color_maps'. Did you mean 'color_map'?" in str(caught.value)
     with pytest.raises(ValueError, match=r"must be one of \['path', 'url'\]"):
         open_source("camvid", "train", classes=11)
+
+
+def test_a_path_may_begin_with_the_home_folder(tmp_path, monkeypatch):
+    for kind in ("images", "masks"):
+        (tmp_path / "set" / "val" / kind).mkdir(parents=True)
+        image = Image.fromarray(np.zeros((2, 3), np.uint8))
+        image.save(tmp_path / "set" / "val" / kind / "a.png")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert len(open_source("folder", "val", path="~/set", classes=["road"])) == 1

@@ -404,6 +404,7 @@ def test_fit_takes_the_weights_as_sample_weight(feed):
 
 
 def test_a_script_ends_while_the_tf_feed_reads_ahead(tmp_path):
+    pytest.importorskip("tensorflow")
     # TensorFlow would wait for ever for threads that wait for the interpreter.
     script = tmp_path / "script.py"
     script.write_text(

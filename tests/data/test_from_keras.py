@@ -278,3 +278,9 @@ def test_keras_cvs_presets(pair):
     assert_same(one, two)
     assert one_color(one.image, one.mask) > 0.99
     assert not np.array_equal(one.mask, pair.mask)
+
+
+def test_a_refused_layer_is_found_inside_of_another():
+    broken = keras.layers.RandomElasticTransform(factor=1.0)
+    with pytest.raises(ValueError, match="RandomElasticTransform.*Use"):
+        FromKeras(keras.layers.Pipeline([broken]))

@@ -121,6 +121,38 @@ def test_blended_colours_are_an_error_that_names_them(tmp_path):
     assert "resized or saved as JPEG" in message and "m.png" in message
 
 
+def test_a_colour_map_is_the_one_that_was_given(tmp_path):
+    """Tables are kept: another map of the same colours must not get this one's."""
+    path = save(tmp_path / "m.png", colored())
+    for turn in range(3):
+        ids = {color: (i + turn) % 3 if i < 255 else 255 for color, i in COLORS.items()}
+        expected = np.where(ID_MAP == 255, 255, (ID_MAP.astype(int) + turn) % 3)
+        np.testing.assert_array_equal(read_mask(path, THREE, ids), expected)
+        np.testing.assert_array_equal(read_mask(path, THREE, COLORS), ID_MAP)
+
+
+def test_colours_are_read_without_sorting_pixels(tmp_path, monkeypatch):
+    path = save(tmp_path / "m.png", colored())
+    monkeypatch.setattr(np, "unique", None)
+    np.testing.assert_array_equal(read_mask(path, THREE, COLORS), ID_MAP)
+
+
+def test_every_corner_of_the_colours_is_told_apart(tmp_path):
+    """The same three values in another order are another colour."""
+    values = np.array([0, 1, 255], np.uint8)
+    colors = np.stack(np.meshgrid(values, values, values), axis=-1).reshape(-1, 3)
+    color_map = {tuple(color): i for i, color in enumerate(colors.tolist())}
+    path = save(tmp_path / "m.png", colors[None])
+    ids = read_mask(path, Labels.numbered(27), color_map)
+    np.testing.assert_array_equal(ids, np.arange(27)[None])
+
+
+@pytest.mark.parametrize("color", [(0, 0, 256), (-1, 0, 0)])
+def test_a_colour_that_is_none_is_an_error(tmp_path, color):
+    path = save(tmp_path / "m.png", colored())
+    assert str(color) in error(read_mask, path, THREE, {**COLORS, color: 1})
+
+
 def test_values_that_are_no_class_are_an_error_that_names_all(tmp_path):
     ids = np.array([[0, 1, 2, 3], [255, 3, 77, 0]], np.uint8)
     message = error(read_mask, save(tmp_path / "bad.png", ids), THREE)

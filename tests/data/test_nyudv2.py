@@ -193,3 +193,8 @@ def test_other_splits_are_an_error(server, monkeypatch):
     with pytest.raises(ValueError, match=r"all 6 pictures.*5 different"):
         nyudv2("train")
     assert not (server / "nyudv2").exists()
+
+
+def test_the_mean_is_of_red_green_and_blue():
+    # Indoor light is warm: red is the largest in these pictures, blue the smallest.
+    assert CARD.mean == (116.190, 97.203, 92.318)

@@ -25,6 +25,54 @@ def paired(root, images="i", masks="m", **suffixes):
     ]
 
 
+def paired_names(root):
+    pairs = pair_files(root / "images", root / "masks")
+    for image, mask in pairs:
+        relative = image.relative_to(root / "images").with_suffix("")
+        assert mask.relative_to(root / "masks").with_suffix("") == relative
+    return [image.stem for image, _ in pairs]
+
+
+def test_files_pair_by_name_in_the_order_of_names(tmp_path):
+    for name, ending in (("c", "JPG"), ("a", "png"), ("b.1", "webp"), ("b.2", "bmp")):
+        touch(tmp_path, f"images/{name}.{ending}", f"masks/{name}.png")
+    (tmp_path / "images" / "Thumbs.db").write_bytes(b"")
+    (tmp_path / "images" / "._a.png").write_bytes(b"of another system")
+    touch(tmp_path, "images/.ipynb_checkpoints/a-checkpoint.png")
+    assert paired_names(tmp_path) == ["a", "b.1", "b.2", "c"]
+
+
+def test_files_of_nested_folders_pair_by_their_path(tmp_path):
+    for name in ("ulm/1", "bonn/1", "bonn/2"):
+        touch(tmp_path, f"images/{name}.png", f"masks/{name}.png")
+    assert paired_names(tmp_path) == ["1", "2", "1"]
+
+
+@pytest.mark.parametrize(("kind", "lone"), [("mask", "images"), ("image", "masks")])
+def test_a_picture_without_partner_is_an_error(tmp_path, kind, lone):
+    for name in ("a", "b"):
+        touch(tmp_path, f"images/{name}.png", f"masks/{name}.png")
+    for name in ("x/1", "x/2", "y", "z"):
+        touch(tmp_path, f"{lone}/{name}.png")
+    with pytest.raises(ValueError, match=f"4 without {kind} in .*'x/1', 'x/2', 'y'"):
+        pair_files(tmp_path / "images", tmp_path / "masks")
+
+
+def test_two_pictures_of_one_name_are_an_error(tmp_path):
+    touch(tmp_path, "images/a.png", "images/a.jpg", "masks/a.png")
+    with pytest.raises(ValueError, match=r"a\.jpg and .*a\.png"):
+        pair_files(tmp_path / "images", tmp_path / "masks")
+
+
+def test_empty_and_missing_folders_are_errors(tmp_path):
+    (tmp_path / "images").mkdir()
+    with pytest.raises(FileNotFoundError, match="masks"):
+        pair_files(tmp_path / "images", tmp_path / "masks")
+    (tmp_path / "masks").mkdir()
+    with pytest.raises(ValueError, match=r"at least one pair.*images.*masks.*\.png"):
+        pair_files(tmp_path / "images", tmp_path / "masks")
+
+
 @pytest.mark.parametrize(
     ("image", "mask"),
     [
@@ -116,3 +164,13 @@ def test_masks_may_be_of_some_images(tmp_path):
     touch(tmp_path / "m", "a_mask.png", "a_overlay.png")
     ((image, mask),) = pair_masks(tmp_path / "i", tmp_path / "m")
     assert (image.name, mask.name) == ("a.png", "a_mask.png")
+
+
+def test_images_are_not_masks_of_themselves(tmp_path):
+    touch(tmp_path / "m", "a.png", "b.png")
+    (tmp_path / "link").symlink_to(tmp_path / "m")
+    for images in (tmp_path / "m", tmp_path / "link"):
+        with pytest.raises(ValueError, match="for both.*--images"):
+            pair_masks(images, tmp_path / "m")
+    touch(tmp_path / "m", "a_mask.png")
+    assert len(pair_masks(tmp_path / "m", tmp_path / "m")) == 1

@@ -10,7 +10,7 @@ import pytest
 from array_source import ArraySource, numbered
 from PIL import Image
 
-from kseg.data import open_source, prepare
+from kseg.data import FileSource, open_source, prepare
 from kseg.labels import Labels
 
 tfds = pytest.importorskip("tensorflow_datasets")
@@ -254,19 +254,34 @@ def test_one_process_at_a_time_and_a_killed_one_leaves_nothing(tmp_path):
     (part / "deep" / "half.array_record").write_bytes(b"half")
     (part / "half").write_bytes(b"half")
     code = (
-        "import fcntl, os, sys, time\n"
-        "handle = os.open(sys.argv[1], os.O_RDONLY)\n"
-        "fcntl.flock(handle, fcntl.LOCK_EX)\n"
-        "print('locked', flush=True)\n"
-        "time.sleep(60)\n"
+        "import sys, time\n"
+        "from kseg.download import locked\n"
+        "with locked(sys.argv[1]):\n"
+        "    print('locked', flush=True)\n"
+        "    time.sleep(60)\n"
     )
-    command = [sys.executable, "-c", code, str(part)]
+    command = [sys.executable, "-c", code, str(tmp_path / "out")]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as other:
         assert other.stdout is not None and other.stdout.readline() == b"locked\n"
-        with pytest.raises(OSError, match=r"another one that writes .*\.out\.part"):
+        with pytest.raises(OSError, match=r"may write .*out\. Received: another"):
             prepare({"train": numbered(2)}, tmp_path / "out")
         assert (part / "deep" / "half.array_record").read_bytes() == b"half"
         os.kill(other.pid, signal.SIGKILL)
     prepare({"train": numbered(2)}, tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
     assert_same(open_source("prepared", "train", path=tmp_path / "out"), numbered(2))
+
+
+def test_pictures_of_many_bands_are_kept_as_they_are_read(tmp_path):
+    tifffile = pytest.importorskip("tifffile")
+    bands = np.random.default_rng(0).integers(0, 255, (6, 7, 5)).astype(np.uint16)
+    image, mask = tmp_path / "image.tif", tmp_path / "mask.tif"
+    tifffile.imwrite(image, bands, photometric="minisblack", planarconfig="contig")
+    tifffile.imwrite(mask, np.ones((6, 7), np.uint8), photometric="minisblack")
+    labels = Labels.numbered(2)
+    source = FileSource(
+        [(image, mask)], labels, channels=(3, 1, 2), value_range=(0, 255)
+    )
+    prepare({"train": source}, tmp_path / "out")
+    found = open_source("prepared", "train", path=tmp_path / "out")
+    np.testing.assert_array_equal(found[0][0], source[0][0])

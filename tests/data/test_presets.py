@@ -74,7 +74,7 @@ def test_what_is_not_given_is_filled_in():
     [
         ({"name": "gausian_blur"}, "augmentation must be one of .*'gaussian_blur'"),
         ({"name": "jpeg", "qualty": 3}, "argument of 'jpeg' must be .*'quality'"),
-        ({"name": "jpeg", "quality": 3}, "arguments of 'jpeg' must be .*Received: "),
+        ({"name": "jpeg", "quality": 3}, "`quality` must be two numbers.*Received: "),
         ({"name": "jpeg", "quality": (0, 3)}, "1 to 100"),
         ({"name": "scale_crop", "probability": 0.5}, "argument of 'scale_crop'"),
         ({"name": "scale_crop"}, "arguments of 'scale_crop' must be .*missing"),
@@ -94,3 +94,35 @@ def test_wrong_names_are_an_error():
         presets.preset("mild", (8, 8))
     with pytest.raises(ValueError, match="Only augmentations of kseg"):
         presets.describe(lambda example, rng: example)
+
+
+@pytest.mark.parametrize(
+    ("name", "argument"),
+    [
+        ("gaussian_blur", {"sigma": (0, 0)}),
+        ("gaussian_blur", {"sigma": 1.0}),
+        ("gaussian_noise", {"sigma": (3, 2)}),
+        ("flip", {"probability": 5}),
+        ("grayscale", {"probability": -1}),
+        ("color_jitter", {"brightness": 3.0}),
+        ("photometric", {"contrast": (0.5,)}),
+        ("photometric", {"each": 2}),
+        ("clahe", {"clip_limit": (0, 1)}),
+        ("sharpness", {"factor": (-1, 1)}),
+        ("solarize", {"threshold": (0, 300)}),
+        ("gamma", {"gamma": (0, 1)}),
+        ("affine", {"scale": [0.5]}),
+        ("cutout", {"sides": (0.1,)}),
+    ],
+)
+def test_wrong_arguments_are_told_before_the_first_example(name, argument):
+    with pytest.raises(ValueError, match=f"{next(iter(argument))}.*Received"):
+        presets.make({"name": name, **argument}, {})
+
+
+def test_a_probability_of_a_probability_has_no_description():
+    twice = augment.Sometimes(augment.RandomFlip(), 0.3)
+    with pytest.raises(ValueError, match="one probability"):
+        presets.describe(twice)
+    often = augment.Sometimes(augment.PhotometricDistortion(each=0.9), 0.3)
+    assert presets.make(presets.describe(often), {}) == often

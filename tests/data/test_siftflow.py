@@ -122,3 +122,7 @@ def test_an_archive_without_geometry_is_an_error(server, tmp_path):
     with pytest.raises(ValueError, match=r"GeoLabels.*SiftFlowDataset\.zip"):
         siftflow("train")
     assert not (tmp_path / "cache" / "siftflow").exists()
+
+
+def test_the_card_has_no_mean_whose_order_nobody_measured():
+    assert CARD.mean is None and CARD.statistics == ""

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kseg.data.sources import FileSource, TfdsSource, pair_files
+from kseg.data.pairing import pair_files
+from kseg.data.sources import FileSource, TfdsSource
 from kseg.labels import Labels
 
 LABELS = Labels.named(["road", "car", "sky"])
@@ -17,58 +18,6 @@ def save(path, array):
 def save_pair(root, name, value=0, image_ending="png", size=(4, 6)):
     save(root / "images" / f"{name}.{image_ending}", np.full((*size, 3), 9 * value))
     save(root / "masks" / f"{name}.png", np.full(size, value))
-
-
-def paired_names(root):
-    pairs = pair_files(root / "images", root / "masks")
-    for image, mask in pairs:
-        relative = image.relative_to(root / "images").with_suffix("")
-        assert mask.relative_to(root / "masks").with_suffix("") == relative
-    return [image.stem for image, _ in pairs]
-
-
-# pair_files
-
-
-def test_files_pair_by_name_in_the_order_of_names(tmp_path):
-    for name, ending in (("c", "JPG"), ("a", "png"), ("b.1", "webp"), ("b.2", "bmp")):
-        save_pair(tmp_path, name, image_ending=ending)
-    (tmp_path / "images" / "Thumbs.db").write_bytes(b"")
-    (tmp_path / "images" / "._a.png").write_bytes(b"of another system")
-    save(tmp_path / "images" / ".ipynb_checkpoints" / "a-checkpoint.png", [[0]])
-    assert paired_names(tmp_path) == ["a", "b.1", "b.2", "c"]
-
-
-def test_files_of_nested_folders_pair_by_their_path(tmp_path):
-    for name in ("ulm/1", "bonn/1", "bonn/2"):
-        save_pair(tmp_path, name)
-    assert paired_names(tmp_path) == ["1", "2", "1"]
-
-
-@pytest.mark.parametrize(("kind", "lone"), [("mask", "images"), ("image", "masks")])
-def test_a_picture_without_partner_is_an_error(tmp_path, kind, lone):
-    for name in ("a", "b"):
-        save_pair(tmp_path, name)
-    for name in ("x/1", "x/2", "y", "z"):
-        save(tmp_path / lone / f"{name}.png", [[0]])
-    with pytest.raises(ValueError, match=f"4 without {kind} in .*'x/1', 'x/2', 'y'"):
-        pair_files(tmp_path / "images", tmp_path / "masks")
-
-
-def test_two_pictures_of_one_name_are_an_error(tmp_path):
-    save_pair(tmp_path, "a")
-    save(tmp_path / "images" / "a.jpg", np.zeros((4, 6, 3)))
-    with pytest.raises(ValueError, match=r"a\.jpg and .*a\.png"):
-        pair_files(tmp_path / "images", tmp_path / "masks")
-
-
-def test_empty_and_missing_folders_are_errors(tmp_path):
-    (tmp_path / "images").mkdir()
-    with pytest.raises(FileNotFoundError, match="masks"):
-        pair_files(tmp_path / "images", tmp_path / "masks")
-    (tmp_path / "masks").mkdir()
-    with pytest.raises(ValueError, match=r"at least one pair.*images.*masks.*\.png"):
-        pair_files(tmp_path / "images", tmp_path / "masks")
 
 
 # FileSource

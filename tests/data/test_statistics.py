@@ -113,3 +113,10 @@ def test_unknown_methods_and_wrong_numbers_are_errors(source, method):
     with pytest.raises(ValueError, match=r"'median_frequency'.*\(4\)") as caught:
         class_weights(source, method)
     assert f"Received: {method!r}" in str(caught.value)
+
+
+def test_none_is_no_weights(source):
+    assert class_weights(source, None) is None
+    for method in (2.0, {"name": "inverse", "power": -1}):
+        with pytest.raises(ValueError, match="Received"):
+            class_weights(source, method)

@@ -205,3 +205,17 @@ def test_wrong_arguments_are_refused(name):
         make(name, class_weights=[1.0, float("nan")])
     with pytest.raises(ValueError, match="must be an id, a list of ids, or None"):
         make(name, ignore_class=0.5)
+
+
+def test_a_saved_loss_keeps_its_type():
+    loss = losses.Dice(dtype="float64")
+    copy = keras.losses.deserialize(keras.losses.serialize(loss))
+    assert copy.dtype == "float64"
+
+
+@pytest.mark.parametrize("weight", [2.0, [2.0], np.array([2.0])])
+def test_a_weight_of_images_may_be_a_number(weight):
+    mask = np.zeros((1, 2, 2), int)
+    logits = np.zeros((1, 2, 2, 3), "float32")
+    loss = losses.CrossEntropy()
+    np.testing.assert_allclose(loss(mask, logits, weight), 2 * loss(mask, logits))

@@ -63,3 +63,13 @@ def test_smoothed_labels_do_not_choose():
 def test_wrong_arguments_are_refused(options):
     with pytest.raises(ValueError, match="Received: "):
         OhemCrossEntropy(**options)
+
+
+def test_pixels_that_are_sure_do_not_thin_out_the_hard_ones():
+    # -log p is exactly 0 at a margin of 20: those pixels tie with the last one kept.
+    mask = np.zeros((1, 10, 10), int)
+    logits = np.zeros((1, 10, 10, 2), "float32")
+    logits[..., 0] = 20.0
+    logits[0, 0, :2] = (0.0, 5.0)
+    expected = 2 * np.log1p(np.exp(5.0)) / 7  # of 100 / 16 pixels, rounded up
+    np.testing.assert_allclose(OhemCrossEntropy()(mask, logits), expected, rtol=1e-5)

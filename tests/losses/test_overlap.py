@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from kseg.losses import Dice, Jaccard, Tversky
+from kseg.losses import Dice, Jaccard, LovaszSoftmax, Tversky
 
 
 def draw(num_classes=3):
@@ -82,3 +82,16 @@ def test_beta_prefers_false_positives_to_misses():
 def test_wrong_arguments_are_refused(loss, options):
     with pytest.raises(ValueError, match="Received: "):
         loss(**options)
+
+
+@pytest.mark.parametrize("kind", [Dice, Jaccard, Tversky, LovaszSoftmax])
+def test_a_class_whose_pixels_weigh_nothing_is_absent(kind):
+    mask = np.array([[[0, 0, 1, 2]]])
+    logits = 9 * np.eye(3, dtype="float32")[[[[0, 0, 0, 2]]]]
+    weights = (mask != 1).astype("float32")
+    void = np.where(mask == 1, 255, mask)
+    loss = kind()
+    np.testing.assert_allclose(
+        loss(mask, logits, weights), loss(void, logits), rtol=1e-6
+    )
+    assert float(loss(mask, logits, np.zeros((1, 1, 4), "float32"))) == 0

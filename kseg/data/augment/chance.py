@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from kseg.data.augment.ranges import check_share
 from kseg.data.geometry import Example
 
 
@@ -25,10 +26,7 @@ class Sometimes:
 
     def __post_init__(self):
         """Checks the probability."""
-        if not 0 <= self.probability <= 1:
-            raise ValueError(
-                f"`probability` must be 0 to 1. Received: {self.probability}."
-            )
+        check_share("probability", self.probability)
 
     def __call__(self, example: Example, rng: np.random.Generator) -> Example:
         """Returns the example augmented, or as it is."""

@@ -12,6 +12,7 @@ import dataclasses
 import cv2
 import numpy as np
 
+from kseg.data.augment.ranges import check_range, check_share
 from kseg.data.geometry import Example
 
 _LEVELS = np.arange(256, dtype=np.float32)
@@ -25,11 +26,19 @@ class ColorJitter:
         brightness: The factor is drawn from 1 - brightness to 1 + brightness.
         contrast: Likewise, about the image's mean grey.
         saturation: Likewise, about each pixel's grey; grey images have none.
+
+    Raises:
+        ValueError: If one is not 0 to 1.
     """
 
     brightness: float = 0.2
     contrast: float = 0.2
     saturation: float = 0.2
+
+    def __post_init__(self):
+        """Checks the changes."""
+        for name, value in vars(self).items():
+            check_share(name, value)
 
     def __call__(self, example: Example, rng: np.random.Generator) -> Example:
         """Returns the image in other colours."""
@@ -60,18 +69,29 @@ class PhotometricDistortion:
         contrast: Smallest and largest factor, about black.
         saturation: Smallest and largest factor of the saturation of HSV.
         hue: Largest change to either side in degrees, 0 to 180.
-        probability: Of each of the four, 0 to 1.
+        each: Probability of each of the four, 0 to 1.
+
+    Raises:
+        ValueError: If an argument is out of range.
     """
 
     brightness: float = 32.0
     contrast: tuple[float, float] = (0.5, 1.5)
     saturation: tuple[float, float] = (0.5, 1.5)
     hue: float = 36.0
-    probability: float = 0.5
+    each: float = 0.5
+
+    def __post_init__(self):
+        """Checks the arguments."""
+        check_share("brightness", self.brightness, 255)
+        check_range("contrast", self.contrast, 0)
+        check_range("saturation", self.saturation, 0)
+        check_share("hue", self.hue, 180)
+        check_share("each", self.each)
 
     def __call__(self, example: Example, rng: np.random.Generator) -> Example:
         """Returns the image in other colours."""
-        chosen = rng.random(4) < self.probability
+        chosen = rng.random(4) < self.each
         shift = rng.uniform(-self.brightness, self.brightness) if chosen[0] else 0.0
         contrast = rng.uniform(*self.contrast) if chosen[1] else 1.0
         saturation = rng.uniform(*self.saturation) if chosen[2] else 1.0
@@ -93,22 +113,18 @@ class RandomGamma:
     """Raises brightness to a power: shadows and lights change, black and white stay.
 
     Args:
-        gamma: Smallest and largest exponent, uniform in the logarithm; below 1 the
-            image gets lighter.
+        gamma: Smallest and largest exponent, 0.01 or more, uniform in the logarithm;
+            below 1 the image gets lighter.
 
     Raises:
-        ValueError: If an exponent is not positive, or they are out of order.
+        ValueError: If an exponent is out of range, or they are out of order.
     """
 
     gamma: tuple[float, float] = (0.7, 1.4)
 
     def __post_init__(self):
         """Checks the exponents."""
-        if not 0 < self.gamma[0] <= self.gamma[1]:
-            raise ValueError(
-                "`gamma` must be two positive exponents in order. Received: "
-                f"{self.gamma}."
-            )
+        check_range("gamma", self.gamma, 0.01)
 
     def __call__(self, example: Example, rng: np.random.Generator) -> Example:
         """Returns the image lighter or darker."""
@@ -123,9 +139,16 @@ class RandomGrayscale:
 
     Args:
         probability: 0 to 1.
+
+    Raises:
+        ValueError: If the probability is out of range.
     """
 
     probability: float = 0.1
+
+    def __post_init__(self):
+        """Checks the probability."""
+        check_share("probability", self.probability)
 
     def __call__(self, example: Example, rng: np.random.Generator) -> Example:
         """Returns the image in grey, or as it is."""
@@ -143,12 +166,20 @@ class RandomClahe:
     1994; on the L of CIE Lab.
 
     Args:
-        clip_limit: Smallest and largest limit of the contrast, above 0.
-        grid: Tiles down and across.
+        clip_limit: Smallest and largest limit of the contrast, 0.1 or more.
+        grid: Tiles down and across, 1 or more each.
+
+    Raises:
+        ValueError: If a number is out of range, or the limits are out of order.
     """
 
     clip_limit: tuple[float, float] = (1.0, 4.0)
     grid: tuple[int, int] = (8, 8)
+
+    def __post_init__(self):
+        """Checks the numbers."""
+        check_range("clip_limit", self.clip_limit, 0.1)
+        check_range("grid", tuple(sorted(self.grid)), 1)
 
     def __call__(self, example: Example, rng: np.random.Generator) -> Example:
         """Returns the image with more contrast."""

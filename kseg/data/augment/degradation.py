@@ -9,6 +9,7 @@ import statistics
 import cv2
 import numpy as np
 
+from kseg.data.augment.ranges import check_range
 from kseg.data.geometry import Example
 
 # The standard normal distribution in 256 equally likely steps.
@@ -24,10 +25,17 @@ class GaussianBlur:
     """Blurs alike in all directions.
 
     Args:
-        sigma: Smallest and largest standard deviation in pixels, above 0.
+        sigma: Smallest and largest standard deviation in pixels, 0.1 or more.
+
+    Raises:
+        ValueError: If a deviation is out of range, or they are out of order.
     """
 
     sigma: tuple[float, float] = (0.3, 2.0)
+
+    def __post_init__(self):
+        """Checks the deviations."""
+        check_range("sigma", self.sigma, 0.1)
 
     def __call__(self, example: Example, rng: np.random.Generator) -> Example:
         """Returns the image blurred."""
@@ -50,11 +58,7 @@ class MotionBlur:
 
     def __post_init__(self):
         """Checks the lengths."""
-        if not 1 <= self.length[0] <= self.length[1]:
-            raise ValueError(
-                "`length` must be two lengths of 1 or more, in order. Received: "
-                f"{self.length}."
-            )
+        check_range("length", self.length, 1)
 
     def __call__(self, example: Example, rng: np.random.Generator) -> Example:
         """Returns the image blurred."""
@@ -88,10 +92,17 @@ class GaussianNoise:
     It is drawn in 256 steps, of which the outermost are at 2.9 standard deviations.
 
     Args:
-        sigma: Smallest and largest standard deviation, in levels of 255.
+        sigma: Smallest and largest standard deviation, in levels of 255, 0 or more.
+
+    Raises:
+        ValueError: If a deviation is negative, or they are out of order.
     """
 
     sigma: tuple[float, float] = (2.0, 12.0)
+
+    def __post_init__(self):
+        """Checks the deviations."""
+        check_range("sigma", self.sigma, 0)
 
     def __call__(self, example: Example, rng: np.random.Generator) -> Example:
         """Returns the image with noise."""
@@ -117,10 +128,7 @@ class JpegCompression:
 
     def __post_init__(self):
         """Checks the qualities."""
-        if not 1 <= self.quality[0] <= self.quality[1] <= 100:
-            raise ValueError(
-                f"`quality` must be 1 to 100, in order. Received: {self.quality}."
-            )
+        check_range("quality", self.quality, 1, 100)
 
     def __call__(self, example: Example, rng: np.random.Generator) -> Example:
         """Returns what is left of the image."""

@@ -30,9 +30,9 @@ class RandomScaleCrop:
         mask_size: Height and width of the middle that a network of `valid`
             convolutions returns; `None` for all.
         cat_max_ratio: Largest share that a class may have of the valid pixels of a
-            window; of up to ten windows the first within it is taken, or else the
-            last. 1 takes the first, as it is. Cityscapes and ADE20K are often trained
-            at 0.75, mmsegmentation's `RandomCrop` has the name.
+            window, which must have some; of up to ten windows the first within it is
+            taken, or else the last. 1 takes the first, as it is. Cityscapes and ADE20K
+            are often trained at 0.75, mmsegmentation's `RandomCrop` has the name.
         centre: A function of `(mask, rng)` that returns row and column, in pixels of
             the image, which the middle of the window is put at, as far as the window
             stays inside; or `None` for a window anywhere. Such as
@@ -118,4 +118,4 @@ class RandomScaleCrop:
         columns = slice(round(left), max(round(left + width), round(left) + 1))
         window = mask[rows, columns]
         pixels = np.bincount(window[window != self.ignore_class].ravel())
-        return pixels.max(initial=0) <= self.cat_max_ratio * pixels.sum()
+        return 0 < pixels.max(initial=0) <= self.cat_max_ratio * pixels.sum()

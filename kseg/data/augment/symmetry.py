@@ -5,6 +5,7 @@ import dataclasses
 import cv2
 import numpy as np
 
+from kseg.data.augment.ranges import check_share
 from kseg.data.geometry import Example
 
 
@@ -15,10 +16,18 @@ class RandomFlip:
     Args:
         probability: Of left and right, 0 to 1.
         vertical: Of top and bottom, 0 to 1.
+
+    Raises:
+        ValueError: If a probability is out of range.
     """
 
     probability: float = 0.5
     vertical: float = 0.0
+
+    def __post_init__(self):
+        """Checks the probabilities."""
+        check_share("probability", self.probability)
+        check_share("vertical", self.vertical)
 
     def __call__(self, example: Example, rng: np.random.Generator) -> Example:
         """Returns the example mirrored, or as it is."""

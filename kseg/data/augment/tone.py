@@ -9,6 +9,7 @@ import dataclasses
 import cv2
 import numpy as np
 
+from kseg.data.augment.ranges import check_range
 from kseg.data.geometry import Example
 
 _LEVELS = np.arange(256, dtype=np.uint8)
@@ -29,8 +30,7 @@ class RandomPosterize:
 
     def __post_init__(self):
         """Checks the numbers."""
-        if not 1 <= self.bits[0] <= self.bits[1] <= 8:
-            raise ValueError(f"`bits` must be 1 to 8, in order. Received: {self.bits}.")
+        check_range("bits", self.bits, 1, 8)
 
     def __call__(self, example: Example, rng: np.random.Generator) -> Example:
         """Returns the image in fewer colours."""
@@ -44,9 +44,16 @@ class RandomSolarize:
 
     Args:
         threshold: Smallest and largest threshold, 0 to 256; 256 changes nothing.
+
+    Raises:
+        ValueError: If a threshold is out of range, or they are out of order.
     """
 
     threshold: tuple[float, float] = (128.0, 256.0)
+
+    def __post_init__(self):
+        """Checks the thresholds."""
+        check_range("threshold", self.threshold, 0, 256)
 
     def __call__(self, example: Example, rng: np.random.Generator) -> Example:
         """Returns the image solarized."""
@@ -87,9 +94,16 @@ class RandomSharpness:
     Args:
         factor: Smallest and largest factor: 0 is the smooth image, 1 changes nothing,
             2 is as far on the other side.
+
+    Raises:
+        ValueError: If a factor is negative, or they are out of order.
     """
 
     factor: tuple[float, float] = (0.2, 1.8)
+
+    def __post_init__(self):
+        """Checks the factors."""
+        check_range("factor", self.factor, 0)
 
     def __call__(self, example: Example, rng: np.random.Generator) -> Example:
         """Returns the image sharper or softer."""

@@ -90,6 +90,13 @@ RULES = {
         "Look at the pairs: copies at another size or quality, and neighbours in a "
         "video, belong into one split.",
     ),
+    "ramps": Rule(
+        "warning",
+        "Masks that go from class to class by way of a class between them",
+        "Right where a class is a thin border between two others, such as 0 outside, 1 "
+        "the cell's border, 2 inside. If not, the masks were interpolated: make them "
+        "anew from the original ones, resized by the nearest pixel.",
+    ),
     "duplicate": Rule(
         "warning",
         "The same image more than once in a split",

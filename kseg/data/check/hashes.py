@@ -59,8 +59,9 @@ def nearest(
     """Finds for every hash one that is near, in its own group and in another.
 
     Two hashes that differ in at most d of 64 bits are equal in one of d + 1 bands of
-    bits, so only those that share a band are compared: the time grows with their
-    number, and with the number of pairs only where all look alike.
+    bits, so only those that share a band are compared, and of equal ones, such as of
+    a camera that stands still, one a group: the time grows with their number, and
+    with the number of pairs only where all look alike and few are equal.
 
     Args:
         hashes: uint64 array `(n,)`.
@@ -71,6 +72,23 @@ def nearest(
         Two integer arrays `(n,)`: positions of the nearest hash in the same group,
         and of the nearest in another group; -1 where there is none.
     """
+    pairs = np.stack([hashes, groups.astype(np.uint64)], axis=1)
+    _, first, inverse = np.unique(pairs, axis=0, return_index=True, return_inverse=True)
+    inverse = inverse.ravel()  # NumPy 2.0 gives it two dimensions
+    found = _nearest_of_different(hashes[first], groups[first], distance)
+    best = np.where(found < 0, -1, first[found])[:, inverse]
+    # Nothing is nearer than an equal one: the first of them, and for that another.
+    first_of = first[inverse]
+    copies = np.flatnonzero(first_of != np.arange(len(hashes)))
+    best[0, first_of[copies]] = copies
+    best[0, copies] = first_of[copies]
+    return best[0], best[1]
+
+
+def _nearest_of_different(
+    hashes: np.ndarray, groups: np.ndarray, distance: int
+) -> np.ndarray:
+    """Does so for hashes that are all different in their group; int `(2, n)`."""
     best = np.full((2, len(hashes)), -1)
     least = np.full((2, len(hashes)), distance + 1)
     for band in _bands(hashes, distance + 1):
@@ -91,7 +109,7 @@ def nearest(
                 better = bits < least[other, place]
                 at = other[better], place[better]
                 least[at], best[at] = bits[better], partner[better]
-    return best[0], best[1]
+    return best
 
 
 def _bands(hashes: np.ndarray, count: int):

@@ -95,12 +95,19 @@ def _summary(report: Report) -> str:
         for severity, text in zip(SEVERITIES, tally(report.findings), strict=True)
     ]
     suggested = "".join(f"<li>{escape(text)}</li>" for text in report.suggestions)
-    links = "".join(
-        f"<a href='#{name}'>{name}</a> "
-        for name in ("findings", *(s.split for s in report.statistics), "samples")
-    )
+    places = {
+        "findings": "findings",
+        **{_split_id(s.split): escape(s.split) for s in report.statistics},
+        "samples": "samples",
+    }
+    links = "".join(f"<a href='#{i}'>{text}</a> " for i, text in places.items())
     listed = f"<h2>Suggestions</h2><ul>{suggested}</ul>" if suggested else ""
     return f"<p>{' '.join(counts)}</p><nav>{links}</nav>{listed}"
+
+
+def _split_id(split: str) -> str:
+    """Returns where on the page a split is, other than the page's own places."""
+    return f"split-{escape(split, quote=True)}"
 
 
 def _finding(finding: Finding, pictures: _Pictures) -> str:
@@ -144,8 +151,8 @@ def _statistics(statistics: Statistics, labels: Labels) -> str:
         )
     )
     return (
-        f"<h2 id='{escape(statistics.split, quote=True)}'>{escape(statistics.split)}"
-        f"</h2><p>{statistics.readable} of {statistics.examples} images read; "
+        f"<h2 id='{_split_id(statistics.split)}'>{escape(statistics.split)}</h2><p>"
+        f"{statistics.readable} of {statistics.examples} images read; "
         f"height×width {sizes}; void {statistics.void:.2%}; "
         f"RGB mean {mean}, standard deviation {std}</p>"
         f"{_scrolling('Classes of ' + statistics.split)}<table><thead><tr>"
@@ -156,7 +163,7 @@ def _statistics(statistics: Statistics, labels: Labels) -> str:
 
 def _together(statistics: Statistics, labels: Labels) -> str:
     """Returns how often a class is seen where another is."""
-    title = f"Which classes {escape(statistics.split)} shows together"
+    title = f"Which classes {statistics.split} shows together"
     shown = np.argsort(-statistics.images, kind="stable")[:_CLASSES]
     shown = np.sort(shown[statistics.images[shown] > 0]).tolist()
     head = "".join(
@@ -172,8 +179,8 @@ def _together(statistics: Statistics, labels: Labels) -> str:
         for i in shown
     )
     return (
-        f"<h2 id=together>{title}</h2><p>Of the images that show the class of the "
-        "row, how many in a hundred show the class of the column.</p>"
+        f"<h2 id=together>{escape(title)}</h2><p>Of the images that show the class "
+        "of the row, how many in a hundred show the class of the column.</p>"
         f"{_scrolling(title)}<table class=together><thead><tr><td></td>{head}</tr>"
         f"</thead><tbody>{rows}</tbody></table></div>"
     )
@@ -188,24 +195,21 @@ def _samples(report: Report, pictures: _Pictures) -> Iterator[str]:
     """Yields pictures of the examples that show most of each class."""
     records = [r for split in report.records.values() for r in split]
     records = [r for r in records if r.is_read]
+    shares = np.zeros((len(records), report.labels.num_classes))
+    for row, record in zip(shares, records, strict=True):
+        row += record.counts[:-1] / record.counts.sum()
+    order = np.argsort(-shares, axis=0, kind="stable")[:_SAMPLES]
     for index, name in enumerate(report.labels.names):
-        best = sorted(records, key=lambda r: -_share(r, index))[:_SAMPLES]
-        best = [record for record in best if _share(record, index)]
+        best = [(records[i], shares[i, index]) for i in order[:, index]]
         color = report.labels.colors[index]
         swatch = f"<i style='background:rgb{color}'></i>"
         shown = "".join(
-            pictures.figure(
-                r.key, f"{r.split}: {Path(r.file).stem}, {_share(r, index):.1%}"
-            )
-            for r in best
+            pictures.figure(r.key, f"{r.split}: {Path(r.file).stem}, {share:.1%}")
+            for r, share in best
+            if share
         )
         shown = shown or "<p>No image shows it.</p>"
         yield f"<h3>{swatch}{escape(name)}</h3><div class=figures>{shown}</div>"
-
-
-def _share(record, index: int) -> float:
-    """Returns the share of a class in the pixels of an example."""
-    return float(record.counts[index] / record.counts.sum())
 
 
 def _scrolling(label: str) -> str:

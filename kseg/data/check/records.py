@@ -152,7 +152,7 @@ def _read(source: Source, split: str, index: int) -> Record:
     if share > RAMPS and not any(p.kind == "smeared" for p in record.problems):
         mask_file = str(files[1]) if files else file
         found = f"{share:.0%} of the steps between classes are ramps"
-        record.problems.append(Problem("smeared", found, mask_file))
+        record.problems.append(Problem("ramps", found, mask_file))
     return record
 
 

@@ -1,6 +1,7 @@
 """The check of a data set, whole, and what it says in a terminal and as JSON."""
 
 import dataclasses
+import itertools
 import shutil
 import textwrap
 from collections import Counter, defaultdict
@@ -19,7 +20,7 @@ from kseg.data.check.statistics import (
     split_findings,
     suggestions,
 )
-from kseg.data.sources import FileSource, Source
+from kseg.data.sources import FileSource, Source, TfdsSource
 from kseg.labels import Labels
 
 # Files that the terminal names of each finding.
@@ -91,23 +92,25 @@ def check_data(
     findings = [
         *known,
         *problem_findings(everything, classes),
-        *(f for r in records.values() for f in split_findings(r, classes)),
+        *itertools.chain.from_iterable(
+            split_findings(records[split], classes, _is_untranslated(source))
+            for split, source in sources.items()
+        ),
         *class_findings(counted, classes),
         *size_findings(everything, crop),
         *duplicate_findings(records),
     ]
-    if all(map(_translates, sources.values())):
-        # Files of 0 and 255 whose 255 was said to be void.
-        findings = [f for f in findings if f.kind != "binary"]
     train = next((c for c in counted if c.split == "train"), counted[0])
     return Report(
         classes, ranked(findings), counted, suggestions(train, classes), records
     )
 
 
-def _translates(source: Source) -> bool:
-    """Whether somebody said what the values in the files mean."""
-    return isinstance(source, FileSource) and bool(source.values or source.color_map)
+def _is_untranslated(source: Source) -> bool:
+    """Whether ids are the values in files, and nobody said what these mean."""
+    if isinstance(source, FileSource):
+        return not source.values and source.color_map is None
+    return isinstance(source, TfdsSource) and not source.values
 
 
 def problem_findings(records: Sequence[Record], labels: Labels) -> list[Finding]:

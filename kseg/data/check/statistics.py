@@ -104,19 +104,31 @@ def count(records: Sequence[Record], split: str, labels: Labels) -> Statistics:
     )
 
 
-def split_findings(records: Sequence[Record], labels: Labels) -> list[Finding]:
-    """Finds masks of a split that are void, of one class, or binary."""
+def split_findings(
+    records: Sequence[Record], labels: Labels, untranslated: bool = False
+) -> list[Finding]:
+    """Finds masks of a split that are void, of one class, or binary.
+
+    Args:
+        records: What was read of the split.
+        labels: The classes.
+        untranslated: Whether ids are the values in files, so that 255 may be a class.
+    """
     read = [r for r in records if r.is_read]
     if not read:
         return []
     split = read[0].split
     table = np.stack([r.counts for r in read])
     total = table.sum(axis=0)
-    if total[0] and total[-1] and not total[1:-1].any() and labels.ignore_class == 255:
-        return [_of("binary", split, f"{len(read)} masks of class 0 and 255", read)]
     if not total[:-1].any():
         return [_of("void", split, f"{len(read)} masks", read)]
     found = []
+    may_be_binary = (
+        untranslated and labels.num_classes > 1 and labels.ignore_class == 255
+    )
+    if may_be_binary and total[0] and total[-1] and not total[1:-1].any():
+        text = f"{len(read)} masks of class 0 and 255"
+        found.append(_of("binary", split, text, read))
     classes = (table[:, :-1] > 0).sum(axis=1)
     for kind, wanted in (("empty", 0), ("one_class", 1)):
         chosen = [

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kseg.data.label_tools.fields import read_json
+from kseg.data.label_tools.fields import class_labels
 from kseg.data.label_tools.shapes import Shape, draw
 from kseg.data.sources import check_pair
 from kseg.labels import Color, Labels, default_colors
@@ -23,15 +23,36 @@ class Object:
 
     Args:
         label: What it is called, a class or another label.
-        shape: Where it is.
-        where: What to call it in messages.
+        index: Its position in the file, or the name that it has there.
+        make: Function that returns the shape; objects that are not drawn may have none.
         crowd: Whether it is void, whatever its label, and under all else.
     """
 
     label: str
-    shape: Shape
-    where: str
+    index: object
+    make: Callable[[], Shape]
     crowd: bool = False
+
+    def __str__(self) -> str:
+        """Returns what messages call it."""
+        return f"object {self.index} ({self.label!r})"
+
+    def draw(self, size: tuple[int, int]) -> tuple[tuple[slice, slice], np.ndarray]:
+        """Returns a window of an image and which pixels of it are the object.
+
+        Args:
+            size: Height and width of the image.
+
+        Raises:
+            ValueError: If the shape is broken.
+        """
+        try:
+            shape = self.make()
+        except KeyError as error:
+            raise ValueError(f"{error} is missing.") from error
+        except (TypeError, IndexError, AttributeError) as error:
+            raise ValueError(str(error)) from error
+        return draw(shape, size)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,7 +179,7 @@ class AnnotationSource:
             elif one.label not in self.rules.skip:
                 raise ValueError(
                     unknown("label", one.label, [*names, *void])
-                    + f" It is of {one.where} in {item.where}. `skip` names labels "
+                    + f" It is of {one} in {item.where}. `skip` names labels "
                     "that are not drawn, `void` those that count nothing."
                 )
         return found
@@ -181,9 +202,9 @@ class AnnotationSource:
             known = one.label in names and not one.crowd
             value = names.index(one.label) if known else self.labels.ignore_class
             try:
-                drawn.append((value, *draw(one.shape, size), one.crowd))
+                drawn.append((value, *one.draw(size), one.crowd))
             except ValueError as error:
-                raise ValueError(f"{one.where} in {item.where}: {error}") from error
+                raise ValueError(f"{one} in {item.where} is broken: {error}") from error
         if self.rules.overlap == "small":
             drawn.sort(key=lambda entry: -int(entry[2].sum()))
         return sorted(drawn, key=lambda entry: not entry[3])
@@ -201,20 +222,39 @@ def open_items(
     Args:
         items: The images.
         rules: How objects become masks.
-        found: Function that returns the labels of the files in the order of their ids,
-            for rules without classes.
-        path: The folder, whose `labels.json` says the classes if the rules do not.
-        colors: Label to RGB colour.
+        found: As of `find_labels`.
+        path: As of `find_labels`.
+        colors: As of `find_labels`.
 
     Raises:
         ValueError: If there is no image or no class.
     """
     if not items:
         raise ValueError(f"There must be an annotated image. Received: {path}.")
+    return AnnotationSource(items, find_labels(rules, found, path, colors), rules)
+
+
+def find_labels(
+    rules: Rules,
+    found: Callable[[], Iterable[str]],
+    path: Path,
+    colors: Mapping[str, Color] | None = None,
+) -> Labels:
+    """Returns the classes of files.
+
+    Args:
+        rules: How objects become masks.
+        found: Function that returns the labels of the files in the order of their ids,
+            for rules without classes.
+        path: The folder, whose `labels.json` says the classes if the rules do not.
+        colors: Label to RGB colour.
+
+    Raises:
+        ValueError: If there is no class.
+    """
     known = (path if path.is_dir() else path.parent) / "labels.json"
-    if rules.classes is None and known.exists():
-        labels = Labels.from_dict(read_json(known))
-        return AnnotationSource(items, labels, rules)
+    if rules.classes is None and known.is_file() and (own := class_labels(known)):
+        return own
     leave = {*rules.void, *rules.skip}
     names = [str(name) for name in rules.classes or ()]
     if not names:
@@ -226,33 +266,4 @@ def open_items(
         raise ValueError(f"There must be a class. Received: {path}, without a label.")
     own = default_colors(len(names))
     chosen = [(colors or {}).get(n, own[i]) for i, n in enumerate(names)]
-    labels = Labels(tuple(names), tuple(chosen), rules.ignore_class)
-    return AnnotationSource(items, labels, rules)
-
-
-def naming(
-    where: str,
-    label: str,
-    index: object,
-    make: Callable[[], Shape],
-    crowd: bool = False,
-) -> Object:
-    """Returns an object, or says of an error which object of which file it is of.
-
-    Args:
-        where: The file.
-        label: The object's label.
-        index: Its position in the file, or the name that it has there.
-        make: Function that returns the shape.
-        crowd: As of `Object`.
-
-    Raises:
-        ValueError: If `make` fails.
-    """
-    name = f"object {index} ({label!r})"
-    try:
-        shape = make()
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-        reason = f"{error} is missing" if isinstance(error, KeyError) else error
-        raise ValueError(f"{name} in {where} is broken: {reason}") from error
-    return Object(label, shape, name, crowd)
+    return Labels(tuple(names), tuple(chosen), rules.ignore_class)

@@ -15,12 +15,12 @@ from kseg.data.label_tools.annotations import (
     AnnotationSource,
     Object,
     Rules,
-    naming,
     open_items,
 )
 from kseg.data.label_tools.bitmaps import decode_text, encode_text, from_runs, to_runs
 from kseg.data.label_tools.fields import (
     find_image,
+    is_annotation,
     polygon,
     read_json,
 )
@@ -107,13 +107,14 @@ def splits(path: Path) -> list[str]:
     return [name for name in SPLITS if _find(path, name)]
 
 
-def _find(path: Path, split: str) -> Path | None:
-    """Returns the file of a split."""
+def _find(path: Path, split: str) -> list[Path]:
+    """Returns the files that may be that of a split: one, if one is called just so."""
     for name in SPLITS.get(split, (split,)):
         for pattern in _PATTERNS:
+            exact = path / pattern.format(name).replace("*", "")
             if found := sorted(path.glob(pattern.format(name))):
-                return found[0]
-    return None
+                return [exact] if exact in found else found
+    return []
 
 
 def _files(path: Path, split: str) -> list[Path]:
@@ -123,10 +124,19 @@ def _files(path: Path, split: str) -> list[Path]:
     own = splits(path)
     if own:
         wanted = own if split == "all" else [split]
-        files = [file for name in wanted if (file := _find(path, name))]
+        files = []
+        for name in wanted:
+            found = _find(path, name)
+            if len(found) > 1:
+                raise ValueError(
+                    f"A split must be one file. Received: {split!r} of {path}, for "
+                    f"which {[file.name for file in found]} would do. Open one of them "
+                    "by its path."
+                )
+            files += found
     else:
         files = sorted(path.glob("*.json")) + sorted(path.glob("annotations/*.json"))
-        files = [file for file in files if file.name != "labels.json"]
+        files = [file for file in files if is_annotation(file)]
     if len(files) == 0 or (not own and len(files) > 1):
         raise FileNotFoundError(
             "A folder of COCO must hold a JSON file of the split, or one for all. "
@@ -158,7 +168,7 @@ def _read(file: Path, path: Path, images: Path | None, crowd: str):
     root = path if path.is_dir() else path.parent
     stem = file.stem.removeprefix("instances_")
     places = [images, file.parent, root / stem, root / "images" / stem]
-    places += [root / "images", root, file.parent.parent / stem]
+    places += [root / "images", root / "data", root, file.parent.parent / stem]
     items = []
     for identity, (name, size) in sizes.items():
         read = functools.partial(_objects, file, by_image[identity], names, size, crowd)
@@ -188,7 +198,7 @@ def _objects(
             )
         make = functools.partial(_shape, annotation, size)
         name = annotation.get("id", index)
-        found.append(naming(str(file), names[identity], name, make, many))
+        found.append(Object(names[identity], name, make, many))
     return found
 
 

@@ -9,14 +9,19 @@ from pathlib import Path
 from xml.etree import ElementTree
 from xml.parsers import expat
 
-from kseg.data.folder_layouts import SPLITS, set_aside, split_pairs
+from kseg.data.folder_layouts import (
+    is_split,
+    known_splits,
+    set_aside,
+    split_pairs,
+)
 from kseg.data.label_tools.annotations import (
     VOID,
     Annotated,
     AnnotationSource,
     Object,
     Rules,
-    naming,
+    find_labels,
     open_items,
 )
 from kseg.data.label_tools.bitmaps import from_runs
@@ -29,11 +34,14 @@ from kseg.data.label_tools.fields import (
 from kseg.data.label_tools.shapes import Bitmap, Ellipse, Line, Shape, box
 from kseg.data.label_tools.supervisely import color_of
 from kseg.data.sources import FileSource
-from kseg.labels import Color, Labels
+from kseg.labels import Color
+from kseg.registry import unknown
 
 _SHAPES = ("polygon", "polyline", "box", "ellipse", "mask")
 # What says something of an image or an object, but not which pixels.
 _OTHER = ("tag",)
+# What CVAT calls what nothing covers in masks.
+_BACKGROUND = "background"
 # Labels that are of no area.
 _POINTS = ("skeleton", "points", "tag", "cuboid")
 
@@ -67,7 +75,7 @@ def cvat(
         skip: Labels that are not drawn.
         overlap: Which of two objects shows: `"last"`, the one of larger `z_order` and
             of equals the later, `"small"`, the one of fewer pixels, or `"void"`, none
-            of two classes.
+            of two classes. In masks nothing overlaps.
         ignore_class: Class id of pixels that count nothing.
         validation_fraction: The share.
         line_width: Pixels of polylines.
@@ -92,10 +100,9 @@ def cvat(
             "Export it as 'CVAT for images 1.1'."
         )
     entries = tree.findall("image")
-    own = _subsets(entries)
+    own = known_splits(map(_subset, entries))
     if own and split != "all":
-        names = SPLITS.get(split, (split,))
-        entries = [e for e in entries if (e.get("subset") or "").lower() in names]
+        entries = [entry for entry in entries if is_split(_subset(entry), split)]
         if not entries:
             raise FileNotFoundError(
                 f"{file} must have the split. Received: {split!r}; it has {own}."
@@ -105,7 +112,7 @@ def cvat(
     root = file.parent
     items = []
     for entry in entries:
-        name, subset = entry.get("name", ""), entry.get("subset") or "default"
+        name, subset = entry.get("name", ""), _subset(entry)
         places = [Path(images) if images else None, root / "images"]
         places += [root / "images" / subset, root / subset, root]
         where = f"image {name!r} of {file}"
@@ -122,18 +129,14 @@ def cvat(
 def splits(path: Path) -> list[str]:
     """Returns the splits that an export has of its own."""
     if (path / "labelmap.txt").is_file():
-        lists = path / "ImageSets" / "Segmentation"
-        return [
-            s for s, n in SPLITS.items() for m in n if (lists / f"{m}.txt").exists()
-        ]
+        return known_splits(_lists(path))
     file = path / "annotations.xml" if path.is_dir() else path
-    return _subsets(parse_xml(file).findall("image"))
+    return known_splits(map(_subset, parse_xml(file).findall("image")))
 
 
-def _subsets(entries: Sequence[ElementTree.Element]) -> list[str]:
-    """Returns the splits that images are of."""
-    there = {(entry.get("subset") or "").lower() for entry in entries}
-    return [split for split, names in SPLITS.items() if there & set(names)]
+def _subset(entry: ElementTree.Element) -> str:
+    """Returns what an image is a part of; CVAT calls it so where nobody did."""
+    return entry.get("subset") or "default"
 
 
 def parse_xml(file: Path) -> ElementTree.Element:
@@ -200,7 +203,7 @@ def _objects(
         label = shape.get("label", "")
         make = functools.partial(_shape, shape, line_width)
         layer = number(shape.get("z_order", 0), f"z_order of object {index} of {where}")
-        found.append((layer, naming(where, label, index, make)))
+        found.append((layer, Object(label, index, make)))
     return [one for _, one in sorted(found, key=lambda entry: entry[0])]
 
 
@@ -244,7 +247,42 @@ def _masks(
     fraction: float,
 ) -> FileSource:
     """Opens a folder of 'Segmentation mask 1.1'."""
-    file = path / "labelmap.txt"
+    colors = _labelmap(path / "labelmap.txt")
+    found = [n for n in colors if n != _BACKGROUND]
+    labels = find_labels(rules, lambda: found, path, colors)
+    names, ignore = labels.names, labels.ignore_class
+    lacking = [n for n in names if n not in colors and n != rules.background]
+    if lacking:
+        raise ValueError(
+            f"Every class must have a colour in {path / 'labelmap.txt'}. Received: "
+            f"classes without, {lacking}; it has {list(colors)}."
+        )
+    rest = names.index(rules.background) if rules.background in names else ignore
+    # A class counts first, whatever else its name says.
+    ids = {
+        **dict.fromkeys((*rules.skip, _BACKGROUND), rest),
+        **dict.fromkeys(rules.void, ignore),
+        **{name: index for index, name in enumerate(names)},
+    }
+    for name in colors:
+        if name not in ids:
+            raise ValueError(
+                unknown("label", name, [*names, *rules.void])
+                + f" It is of {path / 'labelmap.txt'}. `skip` names labels that are as "
+                "what nothing covers, `void` those that count nothing."
+            )
+    color_map = {color: ids[name] for name, color in colors.items()}
+    listed = _lists(path)
+    if listed and (split == "all" or not known_splits(listed)):
+        every = [p for name in listed for p in _pairs(path, name, images, fraction)]
+        pairs = set_aside(list(dict.fromkeys(every)), split, fraction, path)
+    else:
+        pairs = _pairs(path, split, images, fraction)
+    return FileSource(pairs, labels, color_map)
+
+
+def _labelmap(file: Path) -> dict[str, Color]:
+    """Returns the colours of labels."""
     colors: dict[str, Color] = {}
     for line in file.read_text(encoding="utf-8").splitlines():
         if not line.strip() or line.startswith("#"):
@@ -258,23 +296,12 @@ def _masks(
                 f"Received: {line!r} in {file}."
             ) from error
         colors[name] = (red, green, blue)
-    drawn = [name for name in colors if name not in rules.void]
-    names = rules.classes or sorted(drawn, key=lambda name: name != rules.background)
-    lacking = [name for name in names if name not in colors]
-    if lacking or not names:
-        raise ValueError(
-            f"Every class must have a colour in {file}. Received: classes without, "
-            f"{lacking}; it has {list(colors)}."
-        )
-    labels = Labels(tuple(names), tuple(colors[n] for n in names), rules.ignore_class)
-    ids = {name: index for index, name in enumerate(names)}
-    color_map = {color: ids.get(n, rules.ignore_class) for n, color in colors.items()}
-    lists = path / "ImageSets" / "Segmentation"
-    if split == "all" or not (splits(path) or not lists.is_dir()):
-        listed = [p.stem for p in sorted(lists.glob("*.txt"))]
-        pairs = [p for s in listed for p in _pairs(path, s, images, fraction)]
-        return FileSource(set_aside(pairs, split, fraction, path), labels, color_map)
-    return FileSource(_pairs(path, split, images, fraction), labels, color_map)
+    return colors
+
+
+def _lists(path: Path) -> list[str]:
+    """Returns the names of the lists of images."""
+    return sorted(p.stem for p in path.glob("ImageSets/Segmentation/*.txt"))
 
 
 def _pairs(path: Path, split: str, images: str | Path | None, fraction: float):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from kseg.data.label_tools.shapes import Polygon
+from kseg.labels import Labels
 
 
 def read_json(path: Path) -> Any:
@@ -23,6 +24,37 @@ def read_json(path: Path) -> Any:
         raise ValueError(
             f"A JSON file must be whole. Received: {path}: {error}."
         ) from error
+
+
+def class_labels(file: Path) -> Labels | None:
+    """Returns the classes of a `labels.json`, or of the JSON file of a model.
+
+    Args:
+        file: A JSON file, which may be of something else.
+
+    Returns:
+        The classes; `None` if it has none.
+
+    Raises:
+        ValueError: If it is broken.
+    """
+    data = read_json(file)
+    data = data.get("labels", data) if isinstance(data, dict) else {}
+    try:
+        return Labels.from_dict(data)
+    except ValueError:
+        return None
+
+
+def is_annotation(file: Path) -> bool:
+    """Says whether a JSON file is another than the `labels.json` that kseg writes.
+
+    Label tools may call files so, too.
+
+    Args:
+        file: The file.
+    """
+    return file.name != "labels.json" or class_labels(file) is None
 
 
 def polygon(points: Any, rings: Iterable[Any] = ()) -> Polygon:

@@ -1,27 +1,24 @@
 """From one form of labels to another, split by split: what `kseg import` does."""
 
 import contextlib
-import dataclasses
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from kseg.data.folder import folder
-from kseg.data.folder_layouts import SPLITS, set_aside
+from kseg.data.folder_layouts import folder_splits, set_aside
 from kseg.data.folder_writer import write_folder
-from kseg.data.label_tools.annotations import AnnotationSource
 from kseg.data.label_tools.coco import coco, write_coco
 from kseg.data.label_tools.coco import splits as coco_splits
 from kseg.data.label_tools.cvat import cvat
 from kseg.data.label_tools.cvat import splits as cvat_splits
-from kseg.data.label_tools.fields import read_json
+from kseg.data.label_tools.fields import class_labels
 from kseg.data.label_tools.labelme import labelme, write_labelme
 from kseg.data.label_tools.labelme import splits as labelme_splits
 from kseg.data.label_tools.supervisely import splits as supervisely_splits
 from kseg.data.label_tools.supervisely import supervisely
+from kseg.data.label_tools.views import Part
 from kseg.data.label_tools.yolo import splits as yolo_splits
 from kseg.data.label_tools.yolo import write_yolo, yolo
 from kseg.data.pairing import pair_masks
@@ -36,6 +33,8 @@ READERS: dict[str, tuple[Callable, Callable]] = {
     "supervisely": (supervisely, supervisely_splits),
     "yolo": (yolo, yolo_splits),
 }
+# Those of which `"all"` is what the splits have.
+_ALL_IN_SPLITS = ("coco", "yolo")
 WRITERS: dict[str, Callable] = {
     "coco": write_coco,
     "labelme": write_labelme,
@@ -59,7 +58,8 @@ def open_splits(
         Split to source; the split is `None` where nothing says any.
 
     Raises:
-        ValueError: If the tool is unknown, or the files are broken.
+        ValueError: If the tool is unknown, the files are broken, or for all splits
+            there are images of none.
         FileNotFoundError: If something is missing.
     """
     path = Path(path)
@@ -71,11 +71,28 @@ def open_splits(
         raise ValueError(unknown("label tool", tool, [*READERS, "masks", "folder"]))
     read, splits = READERS[tool]
     own = splits(path)
-    if own:
-        return {
-            name: read(name, path, **options) for name in ([split] if split else own)
-        }
-    return {split: read("all", path, **options)}
+    if not own:
+        return {split: read("all", path, **options)}
+    if split is not None:
+        return {split: read(split, path, **options)}
+    found = {name: read(name, path, **options) for name in own}
+    if tool not in _ALL_IN_SPLITS:
+        _check_whole(path, found, read("all", path, **options))
+    return found
+
+
+def _check_whole(path: Path, found: Mapping[Any, Any], whole: Any) -> None:
+    """Raises if images are of no split."""
+    taken = {s.image_path(i) for s in found.values() for i in range(len(s))}
+    left = [whole.image_path(index) for index in range(len(whole))]
+    left = sorted({str(image) for image in left if image not in taken})
+    if left:
+        raise ValueError(
+            f"Every image must be of a split. Received: {path}, which has "
+            f"{list(found)}, and {len(left)} images of none, such as {left[:3]}. "
+            "`--split NAME` imports one split, that may be called otherwise, and "
+            "`--split all` everything as one."
+        )
 
 
 def masks(
@@ -98,7 +115,7 @@ def masks(
     if classes is not None:
         return FileSource(pairs, Labels.of(classes))
     found = [
-        labels for file in sorted(path.glob("*.json")) if (labels := _labels(file))
+        labels for file in sorted(path.glob("*.json")) if (labels := class_labels(file))
     ]
     if len(found) != 1:
         raise ValueError(
@@ -115,7 +132,7 @@ def read_classes(file: Path) -> Labels:
     Raises:
         ValueError: If the file has none.
     """
-    labels = _labels(file)
+    labels = class_labels(file)
     if labels is None:
         raise ValueError(
             "A file of classes must be a labels.json, or the JSON file of a model. "
@@ -124,30 +141,13 @@ def read_classes(file: Path) -> Labels:
     return labels
 
 
-def _labels(file: Path) -> Labels | None:
-    """Returns the classes of a JSON file, if it has some."""
-    data = read_json(file)
-    data = data.get("labels", data) if isinstance(data, dict) else {}
-    try:
-        return Labels.from_dict(data)
-    except (KeyError, TypeError, ValueError):
-        return None
-
-
 def _folder_splits(path: Path, split: str | None, classes) -> dict[str | None, Source]:
     """Opens the splits of a folder that are there."""
     if split is not None:
         return {split: folder(split, path, classes)}
-    found: dict[str | None, Source] = {}
-    missing = None
-    for name in SPLITS:
-        try:
-            found[name] = folder(name, path, classes)
-        except FileNotFoundError as error:
-            missing = missing or error
-    if not found and missing is not None:
-        raise missing
-    return found
+    # Of a folder without splits a share is set aside.
+    own = folder_splits(path) or ("train", "val")
+    return {name: folder(name, path, classes) for name in own}
 
 
 def write(
@@ -163,8 +163,8 @@ def write(
     Args:
         tool: A name of `WRITERS`, or `"folder"`.
         path: The folder to write.
-        split: Its name. `None` for none: a folder is divided into train and val, with
-            every fifth image for val, and YOLO gets a train.
+        split: Its name. `None` for none: a folder and YOLO's, which must have both,
+            are divided into train and val, with every fifth image for val.
         source: The examples.
         tolerance: As of the writers.
         background: As of the writers.
@@ -176,23 +176,27 @@ def write(
         ValueError: If the tool is unknown or the source broken.
         FileExistsError: If files are there.
     """
+    if split is not None or tool not in ("folder", "yolo"):
+        return _write_split(tool, path, split, source, tolerance, background)
+    if len(source) < 2:
+        raise ValueError(
+            "Of one image no share can be set aside for val. Received: one image. "
+            "`--split train` writes it as train."
+        )
+    objects = []
+    for name in ("train", "val"):
+        part = Part(source, set_aside(range(len(source)), name, 0.2, Path(path)))
+        objects.append(_write_split(tool, path, name, part, tolerance, background))
+    return None if None in objects else sum(objects)
+
+
+def _write_split(tool, path, split, source, tolerance, background) -> int | None:
+    """Writes a source as one split, or as all there is."""
     if tool == "folder":
-        if split is not None:
-            write_folder(path, split, source)
-            return None
-        if len(source) < 2:
-            raise ValueError(
-                "Of one image no share can be set aside for val. Received: one image. "
-                "`--split train` writes it as train."
-            )
-        for name in ("train", "val"):
-            chosen = set_aside(range(len(source)), name, 0.2, Path(path))
-            write_folder(path, name, Part(source, chosen))
+        write_folder(path, split, source)
         return None
     if tool not in WRITERS:
         raise ValueError(unknown("form to write", tool, [*WRITERS, "folder"]))
-    if split is None and tool == "yolo":
-        split = "train"
     options = {"tolerance": tolerance, "background": background}
     return WRITERS[tool](path, source, split, **options)
 
@@ -218,99 +222,3 @@ def all_or_nothing(path: str | Path) -> Iterator[None]:
         if not existed and path.is_dir():
             path.rmdir()
         raise
-
-
-@dataclasses.dataclass(frozen=True)
-class Part:
-    """Some examples of a source.
-
-    Args:
-        source: The source.
-        indices: Positions of the examples in it.
-    """
-
-    source: Source
-    indices: Sequence[int]
-
-    @property
-    def labels(self) -> Labels:
-        """The classes."""
-        return self.source.labels
-
-    def __len__(self) -> int:
-        """Returns the number of examples."""
-        return len(self.indices)
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Reads an example."""
-        return self.source[self.indices[index]]
-
-    def mask(self, index: int) -> np.ndarray:
-        """Reads a mask alone."""
-        return self.source.mask(self.indices[index])
-
-    def name(self, index: int) -> str:
-        """Returns what the source calls an example."""
-        return self.source.name(self.indices[index])
-
-    def image_path(self, index: int) -> Path | None:
-        """Returns the file of an image, if it is one."""
-        path_of = getattr(self.source, "image_path", None)
-        return None if path_of is None else path_of(self.indices[index])
-
-
-class Tally:
-    """A source that counts objects and the pixels of the classes while it is read."""
-
-    def __init__(self, source: Source):
-        """Counts nothing yet."""
-        self._source = source
-        self._pixels: dict[int, np.ndarray] = {}
-        self._objects: dict[int, int] = {}
-        self.labels = source.labels
-
-    def __len__(self) -> int:
-        """Returns the number of examples."""
-        return len(self._source)
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Reads and counts an example."""
-        image, mask = self._source[index]
-        self._count(index, mask)
-        return image, mask
-
-    def mask(self, index: int) -> np.ndarray:
-        """Reads and counts a mask."""
-        mask = self._source.mask(index)
-        self._count(index, mask)
-        return mask
-
-    def name(self, index: int) -> str:
-        """Returns what the source calls an example."""
-        return self._source.name(index)
-
-    def image_path(self, index: int) -> Path | None:
-        """Returns the file of an image, if it is one."""
-        path_of = getattr(self._source, "image_path", None)
-        return None if path_of is None else path_of(index)
-
-    @property
-    def objects(self) -> int | None:
-        """The number of objects read; `None` where masks have none."""
-        drawn = isinstance(self._source, AnnotationSource)
-        return sum(self._objects.values()) if drawn else None
-
-    def rows(self) -> list[tuple[str, int, float]]:
-        """Returns name, pixels and share of each class, and of void if it is there."""
-        ignore = self.labels.ignore_class
-        total = sum(self._pixels.values(), np.zeros(ignore + 1, np.int64))
-        named = [*zip(self.labels.names, total.tolist(), strict=False)]
-        named += [("void", int(total[ignore]))] * bool(total[ignore])
-        whole = max(int(total.sum()), 1)
-        return [(name, pixels, pixels / whole) for name, pixels in named]
-
-    def _count(self, index: int, mask: np.ndarray) -> None:
-        size = self.labels.ignore_class + 1
-        self._pixels[index] = np.bincount(mask.ravel(), minlength=size)
-        if isinstance(self._source, AnnotationSource):
-            self._objects[index] = len(self._source.objects(index))

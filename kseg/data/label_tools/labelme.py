@@ -8,19 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from kseg.data.folder_layouts import set_aside
+from kseg.data.folder_layouts import is_split, known_splits, set_aside
 from kseg.data.label_tools.annotations import (
     VOID,
     Annotated,
     AnnotationSource,
     Object,
     Rules,
-    naming,
     open_items,
 )
 from kseg.data.label_tools.bitmaps import from_base64, from_png
 from kseg.data.label_tools.fields import (
     find_image,
+    is_annotation,
     number,
     point_array,
     polygon,
@@ -53,8 +53,9 @@ def labelme(
     """Opens a folder of LabelMe's JSON files.
 
     Args:
-        split: `"train"`, `"val"` or another that is a folder in it; without folders
-            a share is set aside for `"val"`. `"all"` is all of them.
+        split: `"train"`, `"val"` (or `valid`, `validation`) or another that is a folder
+            in it; without folders a share is set aside for `"val"`. `"all"` is all of
+            them.
         path: The folder, searched below too.
         images: Folder of the images; `None` for where the JSON files say.
         classes: Names of the classes in the order of their ids; `None` for those of
@@ -99,7 +100,7 @@ def labelme(
 
 def splits(path: Path) -> list[str]:
     """Returns the splits that a folder has of its own."""
-    return [name for name in ("train", "val", "test") if any(_below(path / name))]
+    return known_splits(p.name for p in path.glob("*/") if any(_below(p)))
 
 
 def _files(path: Path, split: str, fraction: float) -> list[Path]:
@@ -108,7 +109,8 @@ def _files(path: Path, split: str, fraction: float) -> list[Path]:
         raise FileNotFoundError(f"`path` must be a folder. Received: {path}.")
     own = splits(path)
     if own and split != "all":
-        files = sorted(_below(path / split))
+        folders = [p for p in path.glob("*/") if is_split(p.name, split)]
+        files = sorted(file for folder in folders for file in _below(folder))
         if not files:
             raise FileNotFoundError(
                 f"A split must be a folder of JSON files. Received: {path / split}; "
@@ -125,7 +127,7 @@ def _files(path: Path, split: str, fraction: float) -> list[Path]:
 
 def _below(path: Path) -> Iterator[Path]:
     """Yields the JSON files of a folder but for that of the classes."""
-    return (p for p in path.rglob("*.json") if p.name != "labels.json")
+    return filter(is_annotation, path.rglob("*.json"))
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -159,7 +161,7 @@ def _objects(
     found = []
     for index, shape in enumerate(_read(file)["shapes"]):
         make = functools.partial(_shape, shape, line_width, point_radius)
-        found.append(naming(str(file), _label(shape, background), index, make))
+        found.append(Object(_label(shape, background), index, make))
     return found
 
 

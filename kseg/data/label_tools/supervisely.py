@@ -9,14 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from kseg.data.folder_layouts import SPLITS, set_aside
+from kseg.data.folder_layouts import is_split, known_splits, set_aside
 from kseg.data.label_tools.annotations import (
     VOID,
     Annotated,
     AnnotationSource,
     Object,
     Rules,
-    naming,
     open_items,
 )
 from kseg.data.label_tools.bitmaps import from_base64, from_png
@@ -78,10 +77,9 @@ def supervisely(
     rules = Rules(classes, background, void, skip, overlap, ignore_class)
     colors = _classes(path / "meta.json")
     own = splits(path)
-    names = SPLITS.get(split, (split,))
     folders = _folders(path)
     if own and split != "all":
-        folders = [folder for folder in folders if folder.name in names]
+        folders = [folder for folder in folders if is_split(folder.name, split)]
         if not folders:
             raise FileNotFoundError(
                 f"A project must have the split. Received: {split!r} of {path}, which "
@@ -100,8 +98,7 @@ def supervisely(
 
 def splits(path: Path) -> list[str]:
     """Returns the splits that a project has of its own."""
-    there = {folder.name for folder in _folders(path)}
-    return [split for split, names in SPLITS.items() if there & set(names)]
+    return known_splits(folder.name for folder in _folders(path))
 
 
 def _folders(path: Path) -> list[Path]:
@@ -162,7 +159,7 @@ def _objects(
     for index, entry in enumerate(_read(file)["objects"]):
         label = str(entry.get("classTitle")) if isinstance(entry, dict) else ""
         make = functools.partial(_shape, entry, line_width, point_radius)
-        found.append(naming(str(file), label, index, make))
+        found.append(Object(label, index, make))
     return found
 
 

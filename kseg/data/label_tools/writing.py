@@ -66,6 +66,9 @@ class Writer:
         """
         path_of = getattr(self._source, "image_path", None)
         names = file_names(self._source)
+        if any(name.lower() == "labels" for name in names):
+            # `labels.json`, which would be the image's, holds the classes.
+            names = [f"{index:06d}_{name}" for index, name in enumerate(names)]
         for index, name in enumerate(tqdm.tqdm(names, "write", leave=False)):
             original = path_of(index) if path_of is not None else None
             if original is not None:

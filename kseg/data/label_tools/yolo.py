@@ -15,7 +15,6 @@ from kseg.data.label_tools.annotations import (
     AnnotationSource,
     Object,
     Rules,
-    naming,
     open_items,
 )
 from kseg.data.label_tools.fields import point_array
@@ -49,7 +48,7 @@ def yolo(
             only, a share of it is set aside for `"val"`. `"all"` is all of them.
         path: The YAML file, or the folder that holds `data.yaml`. Labels are text files
             in `labels`, where the images have `images`; an image without one has no
-            object.
+            object, but one image of a split must have one.
         classes: Names of the classes in the order of their ids; `None` for those of
             `labels.json` in the folder, or of the YAML file.
         background: Class of the pixels that nothing covers, id 0 where `classes` lack
@@ -66,7 +65,8 @@ def yolo(
         The images with masks that are drawn when they are read.
 
     Raises:
-        FileNotFoundError: If the file, the split or a folder is missing.
+        FileNotFoundError: If the file, the split, a folder or all labels of a split
+            are missing.
         ValueError: If the file or an object is broken.
     """
     path = Path(path)
@@ -79,7 +79,7 @@ def yolo(
             f"{file} must have the split. Received: {split!r}; it has {own}."
         )
     wanted = [split] if split in own and len(own) > 1 else own
-    images = [image for name in wanted for image in _images(data[name], data, file)]
+    images = [image for name in wanted for image in _labelled(name, data, file)]
     items = []
     for image in dict.fromkeys(images):
         label = _label_file(image)
@@ -139,6 +139,19 @@ def _names(data: dict[str, Any], file: Path) -> dict[int, str]:
     )
 
 
+def _labelled(split: str, data: dict[str, Any], file: Path) -> list[Path]:
+    """Returns the images of a split, of which one at least must have labels."""
+    images = _images(data[split], data, file)
+    if images and not any(_label_file(image).exists() for image in images):
+        raise FileNotFoundError(
+            f"A split must have labels. Received: {split!r} of {file}, with "
+            f"{len(images)} images and no text file of one, looked for in "
+            f"{_label_file(images[0]).parent}. An empty one says that an image has no "
+            "object."
+        )
+    return images
+
+
 def _images(places: Any, data: dict[str, Any], file: Path) -> list[Path]:
     """Returns the images of a folder, of a list in a text file, or of some of them."""
     root = Path(data.get("path") or ".")
@@ -183,15 +196,18 @@ def _objects(file: Path, names: dict[int, str], size: tuple[int, int]) -> list[O
         words = line.split()
         if words:
             label = names.get(int(words[0]) if words[0].isdecimal() else -1)
-            make = functools.partial(_polygon, words, label, names, size)
-            found.append(naming(str(file), label or words[0], index, make))
+            if label is None:
+                raise ValueError(
+                    f"Every line must begin with a class. Received: object {index} in "
+                    f"{file}: class {words[0]} is none of {list(names)}."
+                )
+            make = functools.partial(_polygon, words, size)
+            found.append(Object(label, index, make))
     return found
 
 
-def _polygon(words: Sequence[str], label, names, size: tuple[int, int]) -> Polygon:
+def _polygon(words: Sequence[str], size: tuple[int, int]) -> Polygon:
     """Returns the polygon of a line."""
-    if label is None:
-        raise ValueError(f"class {words[0]} is none of {list(names)}.")
     if len(words) == 5:
         raise ValueError("it has 4 numbers: a box for detection, not a polygon.")
     if len(words) % 2 == 0:
@@ -214,6 +230,8 @@ def write_yolo(
 ) -> int:
     """Writes `<split>/images`, `<split>/labels` and `data.yaml`, which `yolo` reads.
 
+    Ultralytics needs a train and a val, so that both must be written before training.
+
     Args:
         path: A folder, new or empty, or with other splits of the same classes.
         source: The examples.
@@ -234,7 +252,9 @@ def write_yolo(
     path = Path(path)
     writer = Writer(source, tolerance, background)
     objects = write_split(path, split, writer, _write)
-    lines = ["path: .\n"]
+    # Without `path`, places are from the file on; Ultralytics takes a relative one from
+    # its own folder of data sets on.
+    lines = []
     for name in SPLITS:
         if (path / name / "images").is_dir():
             lines.append(f"{name}: {name}/images\n")

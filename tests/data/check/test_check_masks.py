@@ -141,8 +141,34 @@ def test_smeared_masks_whose_values_are_all_classes(clean):
     small.resize(picture.size, Image.Resampling.BILINEAR).save(
         clean / "train/masks/3.png"
     )
-    finding = only_error(check(clean, classes=names), "smeared")
+    report = check(clean, classes=names)
+    assert kinds(report) == ["ramps"]
+    finding = only(report, "ramps")
+    assert finding.severity == "warning" and finding.examples == (("train", 3),)
     assert "steps between classes are ramps" in finding.found
+    # Saved as JPEG, it is beyond doubt.
+    (clean / "train/masks/3.png").unlink()
+    save(clean / "train/masks/3.jpg", np.full(SIZE, 4), quality=95)
+    only_error(check(clean, classes=names), "smeared")
+
+
+def test_a_class_that_is_a_border_is_no_error(clean):
+    """Cells: 0 outside, 1 their border, 2 inside; every way in is a ramp."""
+    change_masks(clean, lambda ids: cells(ids.shape))
+    assert ramp_share(cells(SIZE)) > 2 * RAMPS
+    report = check(clean, classes=["outside", "border", "inside"])
+    assert kinds(report) == ["ramps"]
+    assert {f.severity for f in report.findings} == {"warning"}
+    assert "border between two others" in report.findings[0].fix
+    change_masks(clean, lambda ids: np.array([0, 2, 1])[cells(ids.shape)])
+    assert kinds(check(clean)) == []
+
+
+def cells(size):
+    """Discs of 2 with a border of 1, one pixel wide, on 0."""
+    rows, columns = (np.arange(side) % 16 - 8 for side in size)
+    squares = rows[:, None] ** 2 + columns**2
+    return np.where(squares < 25, 2, np.where(squares < 36, 1, 0))
 
 
 def test_blended_colors_are_smeared(clean):

@@ -1,13 +1,19 @@
+import dataclasses
+import re
+from collections import Counter
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from planted import NAMES, check, mask, save, write_clean
+from planted import NAMES, check, image, mask, save, write_clean
 
+from kseg.data.check import check_data
 from kseg.data.check.augmented import augment_examples
 from kseg.data.check.opening import open_splits
 from kseg.data.check.page import write_page
+from kseg.data.check.records import Record
 from kseg.data.check.thumbnails import thumbnail
+from kseg.data.folder import folder
 
 VOID_ELEMENTS = {"meta", "img", "wbr", "br"}
 # HTML closes these by itself.
@@ -72,6 +78,66 @@ def test_names_are_escaped(written):
     _, text = written
     assert "<road>" not in text and "&lt;road&gt;" in text and "a & <b>" not in text
     assert "".join(Page(text).text).count("<road>") >= 4
+
+
+def test_splits_may_be_called_anything(tmp_path):
+    """A split's name is text, and does not take the place of a part of the page."""
+    names = ("samples", "findings", "together", "a' <b> & c")
+    source = folder("train", write_clean(tmp_path), classes=NAMES)
+    sources = dict.fromkeys(names, source)
+    write_page(tmp_path / "page.html", check_data(sources), sources, "scenes")
+    page = Page((tmp_path / "page.html").read_text())
+    places = [a["id"] for _, a in page.elements if "id" in a]
+    assert len(places) == len(set(places))
+    links = [a["href"] for a in page.all("a")]
+    assert len(links) == 6 and set(links) <= {f"#{place}" for place in places}
+    assert {f"split-{name}" for name in names} < set(places)
+    regions = [a["aria-label"] for a in page.all("div") if "aria-label" in a]
+    assert "Classes of a' <b> & c" in regions and page.open == []
+    alone = {names[3]: source}
+    write_page(tmp_path / "page.html", check_data(alone), alone, "scenes")
+    page = Page((tmp_path / "page.html").read_text())
+    title = "Which classes a' <b> & c shows together"
+    assert title in "".join(page.text)
+    assert title in [a.get("aria-label") for a in page.all("div")]
+
+
+def test_samples_are_those_that_show_most_of_a_class(tmp_path):
+    for seed, rows in enumerate((10, 40, 20, 30)):
+        ids = np.zeros((64, 96))
+        ids[:rows] = 1
+        save(tmp_path / "train/images" / f"{seed}.png", image(seed))
+        save(tmp_path / "train/masks" / f"{seed}.png", ids)
+    report = check(tmp_path, splits=("train",))
+    sources, _ = open_splits("folder", ["train"], {"path": tmp_path, "classes": NAMES})
+    write_page(tmp_path / "page.html", report, sources, "scenes")
+    text = (tmp_path / "page.html").read_text()
+    parts = text.split("<h3>")[1:]
+    assert [re.findall("alt='(.*?)'", part) for part in parts] == [
+        ["train: 0, 84.4%", "train: 2, 68.8%"],
+        ["train: 1, 62.5%", "train: 3, 46.9%"],
+        [],
+    ]
+    assert "No image shows it." in parts[2]
+
+
+def test_samples_are_chosen_without_a_sum_for_every_class(tmp_path):
+    reads = Counter()
+
+    class Watched(Record):
+        def __getattribute__(self, name):
+            if name == "counts":
+                reads[object.__getattribute__(self, "index")] += 1
+            return object.__getattribute__(self, name)
+
+    write_clean(tmp_path)
+    report = check(tmp_path, splits=("train",))
+    watched = [Watched(**vars(record)) for record in report.records["train"]]
+    report = dataclasses.replace(report, records={"train": watched})
+    reads.clear()
+    sources, _ = open_splits("folder", ["train"], {"path": tmp_path, "classes": NAMES})
+    write_page(tmp_path / "page.html", report, sources, "scenes")
+    assert len(reads) == 6 and max(reads.values()) <= 2
 
 
 def test_it_can_be_read_in_the_dark_on_a_phone_and_by_keyboard(written):

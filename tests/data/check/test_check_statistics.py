@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from planted import (
@@ -14,7 +16,9 @@ from planted import (
 )
 
 from kseg.data import class_frequencies
+from kseg.data.check import check_data
 from kseg.data.folder import folder
+from kseg.labels import Labels
 
 
 @pytest.fixture
@@ -60,6 +64,56 @@ def test_a_split_that_is_void(clean):
         save(file, np.full((64, 96), 255))
     finding = only(check(clean), "void")
     assert finding.severity == "error" and finding.split == "val"
+
+
+def drawn(path, labels):
+    """Images whose masks are drawn by `kseg.data.label_tools`, or anyone."""
+    files = folder("train", path, classes=labels.names, values={0: 0, 255: 255})
+
+    class Drawn:
+        def __len__(self):
+            return len(files)
+
+        def __getitem__(self, index):
+            return files[index][0], self.mask(index)
+
+        def mask(self, index):
+            return files.mask(index)
+
+        def name(self, index):
+            return files.name(index)
+
+    Drawn.labels = labels
+    return Drawn()
+
+
+@pytest.fixture
+def half_void(clean):
+    """Masks of 0 and of 255; one is void, and the void is most of all."""
+    change_masks(clean, lambda ids: np.where(np.arange(64)[:, None] < 40, 255, 0 * ids))
+    save(clean / "train/masks/0.png", np.full((64, 96), 255))
+    return clean
+
+
+def test_void_that_was_drawn_is_not_a_binary_mask(half_void):
+    labels = Labels.named(["background", "thing"])
+    report = check_data({"train": drawn(half_void, labels)})
+    assert kinds(report) == ["absent", "empty", "mostly_void", "one_class"]
+
+
+def test_one_class_beside_void_is_not_a_binary_mask(half_void):
+    values = folder("train", half_void, classes=["ground"], values={0: 0, 255: 255})
+    raw = dataclasses.replace(values, values=None)
+    assert kinds(check_data({"train": raw})) == ["empty", "mostly_void", "one_class"]
+
+
+def test_a_split_is_binary_whatever_the_others_say(half_void):
+    """And what else is wrong with it is told, too."""
+    values = folder("train", half_void, classes=NAMES, values={0: 0, 255: 255})
+    raw = dataclasses.replace(values, values=None)
+    report = check_data({"train": raw, "val": values})
+    assert only(report, "binary").split == "train"
+    assert {"empty", "mostly_void", "one_class"} < set(kinds(report))
 
 
 def test_much_void(clean):

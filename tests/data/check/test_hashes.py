@@ -84,6 +84,22 @@ def test_the_splits_of_camvid_are_told_apart(camvid_images):
     assert np.bitwise_count(train[:, None] ^ val[None]).min() > 2 * NEAR
 
 
+def test_a_camera_that_stands_still(monkeypatch):
+    """Of equal hashes not all pairs are compared, which would take forever."""
+    count, compared = np.bitwise_count, []
+
+    def counted(bits):
+        compared.append(len(bits))
+        return count(bits)
+
+    monkeypatch.setattr(np, "bitwise_count", counted)
+    groups = np.arange(2000) % 2
+    inside, across = nearest(np.full(2000, 7, np.uint64), groups)
+    assert sum(compared) < 100
+    assert (groups[inside] == groups).all() and (inside != np.arange(2000)).all()
+    assert (across >= 0).all() and (groups[across] != groups).all()
+
+
 @pytest.mark.parametrize("distance", [0, 1, 4, 7])
 def test_nearest_is_what_all_pairs_give(distance):
     rng = np.random.default_rng(distance)

@@ -145,6 +145,36 @@ def test_other_errors_name_the_file(tmp_path):
         coco("all", tmp_path / "nowhere")
 
 
+def test_what_is_skipped_may_be_a_box_alone(tmp_path):
+    annotations = [annotation(4, 1, [ring(0, 0, 3, 3)]), annotation(5, 18, [])]
+    file = export(tmp_path / "x.json", annotations)
+    expected = filled((1, 0, 0, 3, 3))
+    np.testing.assert_array_equal(coco("all", file, skip=["dog"]).mask(0), expected)
+
+
+def test_a_split_in_two_files_is_an_error(tmp_path):
+    for year, names in (("2014", ("a.png",)), ("2017", ("b.png",))):
+        file = tmp_path / "annotations" / f"instances_train{year}.json"
+        export(file, [], names, folder=tmp_path / f"train{year}")
+    message = r"instances_train2014\.json', 'instances_train2017\.json"
+    for split in ("train", "all"):
+        with pytest.raises(ValueError, match=message):
+            coco(split, tmp_path)
+    assert len(coco("all", file)) == 1
+    export(file.with_name("instances_train.json"), [], folder=tmp_path / "train")
+    assert len(coco("train", tmp_path)) == 1
+
+
+def test_annotations_called_labels_json(tmp_path):
+    """As FiftyOne exports COCO."""
+    annotations = [annotation(1, 18, [ring(0, 0, 3, 3)])]
+    file = export(tmp_path / "labels.json", annotations, folder=tmp_path / "data")
+    for path in (file, tmp_path):
+        source = coco("all", path)
+        assert source.labels.names[1:] == ("person", "dog", "toothbrush")
+        np.testing.assert_array_equal(source.mask(0), filled((2, 0, 0, 3, 3)))
+
+
 @pytest.mark.parametrize("form", ["auto", "polygon", "rle"])
 def test_what_is_written_is_read_again(tmp_path, form):
     source = random_source(["background", "a", "b"])

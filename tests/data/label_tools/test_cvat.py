@@ -1,3 +1,6 @@
+import json
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -5,6 +8,8 @@ from tool_files import SIZE, filled, image
 
 from kseg.data import open_source
 from kseg.data.label_tools import cvat
+from kseg.data.label_tools.imports import open_splits
+from kseg.labels import Labels
 
 HEAD = """<?xml version="1.0" encoding="utf-8"?>
 <annotations>
@@ -55,6 +60,30 @@ def test_shapes_of_every_kind_by_their_z_order(tmp_path):
     expected[4:6, :3][np.array([[0, 0, 1], [1, 1, 0]], bool)] = 0
     np.testing.assert_array_equal(source.mask(0), expected)
     assert source[0][0].shape == (*SIZE, 3)
+
+
+def test_what_is_skipped_need_have_no_area(tmp_path):
+    box = '<box label="car" xtl="0" ytl="0" xbr="14" ybr="10" z_order="0"></box>'
+    one(tmp_path, box + '<points label="kp" points="1,1;2,2" z_order="1"></points>')
+    source = cvat("all", tmp_path, skip=["kp"])
+    assert (source.mask(0) == 2).all() and len(source.objects(0)) == 1
+    with pytest.raises(ValueError, match=r"'kp'.*object 1"):
+        cvat("all", tmp_path).mask(0)
+
+
+def test_subsets_of_other_names_are_not_dropped(tmp_path):
+    subsets = ("Train", "Train", "Validation", "default", "extra")
+    entries = []
+    for number, subset in enumerate(subsets):
+        image(tmp_path / "images" / f"{number}.png")
+        # Without a subset CVAT calls it default.
+        given = "" if subset == "default" else f'subset="{subset}"'
+        entries.append(IMAGE.format(number, f"{number}.png", given, ""))
+    export(tmp_path, *entries)
+    with pytest.raises(ValueError, match=r"2 images of none.*3\.png.*4\.png.*--split"):
+        open_splits("cvat", tmp_path, None, {})
+    for split, count in (("train", 2), ("default", 1), ("extra", 1), ("all", 5)):
+        assert len(open_splits("cvat", tmp_path, split, {})[split]) == count
 
 
 def test_equal_layers_keep_the_order_of_the_file(tmp_path):
@@ -155,10 +184,64 @@ def test_segmentation_masks_are_read_by_their_colours(masks, tmp_path):
         assert len(source) == count
         assert source.labels.names == ("background", "car", "road")
         assert source.mask(0)[0, :4].tolist() == [1, 0, 255, 2]
-    source = cvat("all", masks, classes=["road", "car"])
-    assert source.mask(0)[0, :4].tolist() == [1, 255, 255, 0]
     (masks / "JPEGImages").rename(masks / "elsewhere")
     assert len(cvat("all", masks, images=masks / "elsewhere")) == 2
     (masks / "labelmap.txt").write_text("car 0 0 142")
     with pytest.raises(ValueError, match="name:red,green,blue"):
+        cvat("all", masks)
+
+
+@pytest.mark.parametrize(
+    ("options", "names", "ids"),
+    [
+        # Of car, background, ignore and road.
+        ({"classes": ["road", "car"]}, ["background", "road", "car"], [2, 0, 255, 1]),
+        (
+            {"classes": ["car"], "skip": ["road"]},
+            ["background", "car"],
+            [1, 0, 255, 0],
+        ),
+        ({"classes": ["car"], "void": ["ignore", "road"]}, None, [1, 0, 255, 255]),
+        ({"background": None}, ["car", "road"], [0, 255, 255, 1]),
+        ({"background": None, "skip": ["road"]}, ["car"], [0, 255, 255, 255]),
+        ({"background": "ground"}, ["ground", "car", "road"], [1, 0, 255, 2]),
+        ({"background": "road"}, ["road", "car"], [1, 0, 255, 0]),
+        ({"void": ()}, ["background", "car", "ignore", "road"], [1, 0, 2, 3]),
+        (
+            {"classes": ["car", "background", "road"], "background": None},
+            ["car", "background", "road"],
+            [0, 1, 255, 2],
+        ),
+    ],
+)
+def test_labels_of_masks_follow_the_rules_of_shapes(masks, options, names, ids):
+    source = cvat("all", masks, **options)
+    assert list(source.labels.names) == (names or ["background", "car"])
+    assert source.mask(0)[0, :4].tolist() == ids
+
+
+def test_labels_of_masks_are_known_or_an_error(masks):
+    with pytest.raises(ValueError, match=r"(?s)'road'.*labelmap\.txt.*`skip`"):
+        cvat("all", masks, classes=["car"])
+    with pytest.raises(ValueError, match=r"without, \['cra'\]"):
+        cvat("all", masks, classes=["cra", "road"])
+    labels = Labels(("road", "car", "background"), ((1, 2, 3),) * 3, 99)
+    (masks / "labels.json").write_text(json.dumps(labels.to_dict()))
+    source = cvat("all", masks)
+    assert source.labels == labels
+    assert source.mask(0)[0, :4].tolist() == [1, 2, 99, 0]
+
+
+def test_masks_without_lists_or_in_several(masks):
+    lists = masks / "ImageSets" / "Segmentation"
+    for name, lines in (("train", "a\n"), ("trainval", "a\nb\n")):
+        (lists / f"{name}.txt").write_text(lines)
+    (lists / "default.txt").unlink()
+    assert [len(cvat(split, masks)) for split in ("train", "all")] == [1, 2]
+    with pytest.raises(ValueError, match=r"1 images of none.*b\.png"):
+        open_splits("cvat", masks, None, {})
+    shutil.rmtree(masks / "ImageSets")
+    assert [len(cvat(split, masks)) for split in ("train", "val", "all")] == [1, 1, 2]
+    shutil.rmtree(masks / "SegmentationClass")
+    with pytest.raises(FileNotFoundError, match=r"masks"):
         cvat("all", masks)

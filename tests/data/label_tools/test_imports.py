@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -6,14 +7,15 @@ from PIL import Image
 from tool_files import image, random_source
 
 from kseg.data.folder import folder
+from kseg.data.label_tools import yolo
 from kseg.data.label_tools.imports import (
     READERS,
-    Tally,
     all_or_nothing,
     masks,
     open_splits,
     write,
 )
+from kseg.data.label_tools.views import Part, Tally
 from kseg.labels import Labels
 from kseg.raster import write_mask
 
@@ -30,14 +32,27 @@ def assert_same(one, two):
 def test_every_tool_gives_back_what_it_got(tmp_path, tool, split):
     source = random_source(["background", "a", "b"], 5)
     write(tool, tmp_path / tool, split, source)
-    (found,) = open_splits(tool, tmp_path / tool, split, {}).values()
+    opened = open_splits(tool, tmp_path / tool, split, {})
+    if split is None and tool == "yolo":  # which must have both
+        assert {name: len(part) for name, part in opened.items()} == {
+            "train": 4,
+            "val": 1,
+        }
+        opened = {None: yolo("all", tmp_path / tool)}
+        source = Part(source, [1, 2, 3, 4, 0])
+        names = [opened[None].name(index) for index in range(5)]
+        assert names == ["1", "2", "3", "4", "0"]
+    (found,) = opened.values()
     assert_same(found, source)
     write("folder", tmp_path / "folder", split, found)
     if split:
         assert_same(folder("train", tmp_path / "folder"), source)
     else:
         val = folder("val", tmp_path / "folder")
-        assert val.name(0) == "0" and len(folder("train", tmp_path / "folder")) == 4
+        assert (
+            val.name(0) == source.name(0)
+            and len(folder("train", tmp_path / "folder")) == 4
+        )
 
 
 def test_splits_of_the_files_stay(tmp_path):
@@ -56,6 +71,49 @@ def test_splits_of_the_files_stay(tmp_path):
     with pytest.raises(ValueError, match="form to write must be"):
         write("cvat", tmp_path / "x", None, random_source(["a", "b"]))
     assert set(READERS) == {"labelme", "coco", "cvat", "yolo", "supervisely"}
+
+
+def test_splits_may_have_other_names(tmp_path):
+    for split in ("Train", "valid", "testing"):
+        write("labelme", tmp_path, split, random_source(["background", "a"], 3))
+    found = open_splits("labelme", tmp_path, None, {})
+    assert {split: len(source) for split, source in found.items()} == {
+        "train": 3,
+        "val": 3,
+        "test": 3,
+    }
+    assert len(open_splits("labelme", tmp_path, "val", {})["val"]) == 3
+
+
+def test_images_of_no_split_are_not_dropped(tmp_path):
+    for split, count in (("train", 3), ("batch_7", 2)):
+        write("labelme", tmp_path, split, random_source(["background", "a"], count))
+    message = r"(?s)\['train'\], and 2 images of none.*batch_7.*--split NAME"
+    with pytest.raises(ValueError, match=message):
+        open_splits("labelme", tmp_path, None, {})
+    for split, count in (("batch_7", 2), ("train", 3), ("all", 5)):
+        assert len(open_splits("labelme", tmp_path, split, {})[split]) == count
+
+
+def test_a_split_of_a_folder_without_masks_is_not_dropped(tmp_path):
+    for split in ("train", "val"):
+        write("folder", tmp_path, split, random_source(["a", "b"], 2))
+    assert list(open_splits("folder", tmp_path, None, {})) == ["train", "val"]
+    shutil.rmtree(tmp_path / "val" / "masks")
+    with pytest.raises(FileNotFoundError, match="val/masks"):
+        open_splits("folder", tmp_path, None, {})
+    shutil.rmtree(tmp_path / "val")
+    (tmp_path / "val").mkdir()
+    assert list(open_splits("folder", tmp_path, None, {})) == ["train"]
+
+
+def test_a_folder_without_splits_is_divided(tmp_path):
+    write("folder", tmp_path, "train", random_source(["a", "b"], 5))
+    for kind in ("images", "masks"):
+        (tmp_path / "train" / kind).rename(tmp_path / kind)
+    (tmp_path / "train").rmdir()
+    found = open_splits("folder", tmp_path, None, {})
+    assert {k: len(v) for k, v in found.items()} == {"train": 4, "val": 1}
 
 
 def test_of_one_image_nothing_is_set_aside(tmp_path):

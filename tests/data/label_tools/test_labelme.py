@@ -189,6 +189,35 @@ def test_what_is_written_is_read_again(tmp_path, names, split):
             np.testing.assert_array_equal(one, two)
 
 
+@pytest.mark.parametrize("name", ["labels", "Labels"])
+@pytest.mark.parametrize("split", [None, "train"])
+def test_an_image_called_labels_is_written(tmp_path, name, split):
+    class Source(ArraySource):
+        def name(self, index):
+            return [name, "x"][index]
+
+    random = random_source(["background", "a"], 2)
+    source = Source(random.pairs, random.labels)
+    write_labelme(tmp_path / "out", source, split)
+    back = labelme(split or "all", tmp_path / "out")
+    assert back.labels == source.labels and len(back) == 2
+    np.testing.assert_array_equal(back.mask(0), source.mask(0))
+
+
+def test_an_image_called_labels_is_read(tmp_path):
+    labelme_file(tmp_path / "labels.json", [shape("a", square(0, 0, 3, 3))])
+    source = opened(tmp_path)
+    assert source.name(0) == "labels" and source.labels.names == ("background", "a")
+    np.testing.assert_array_equal(source.mask(0), filled((1, 0, 0, 3, 3)))
+
+
+def test_what_is_skipped_may_be_broken(tmp_path):
+    shapes = [shape("a", square(0, 0, 3, 3)), shape("junk", [[0, 0]], "points")]
+    labelme_file(tmp_path / "x.json", shapes)
+    source = opened(tmp_path, skip=["junk"])
+    np.testing.assert_array_equal(source.mask(0), filled((1, 0, 0, 3, 3)))
+
+
 def test_a_simplified_outline_is_near(tmp_path):
     y, x = np.mgrid[:60, :60]
     mask = (np.hypot(x - 30, y - 30) < 25).astype(np.uint8)

@@ -7,6 +7,7 @@ from tool_files import SIZE, base64_png, filled, image, square
 
 from kseg.data import open_source
 from kseg.data.label_tools import supervisely
+from kseg.data.label_tools.imports import open_splits
 
 
 def figure(title, kind, points=None, holes=(), **more):
@@ -70,6 +71,15 @@ def test_splits_are_data_sets_or_a_share(tmp_path):
     assert found == [2, 1, 3]
     with pytest.raises(FileNotFoundError, match=r"has \['train', 'val'\]"):
         supervisely("test", tmp_path / "two")
+
+
+def test_data_sets_of_other_names_are_not_dropped(tmp_path):
+    for dataset, names in (("Train", "ab"), ("valid", "c"), ("ds0", "d")):
+        project(tmp_path, [], dataset, names)
+    with pytest.raises(ValueError, match=r"1 images of none.*ds0.*--split"):
+        open_splits("supervisely", tmp_path, None, {})
+    for split, count in (("train", 2), ("val", 1), ("ds0", 1), ("all", 4)):
+        assert len(open_splits("supervisely", tmp_path, split, {})[split]) == count
 
 
 @pytest.mark.parametrize(

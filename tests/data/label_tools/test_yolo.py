@@ -34,9 +34,21 @@ def test_polygons_are_shares_of_the_image(tmp_path):
 
 
 def test_an_image_without_labels_is_background(tmp_path):
-    export(tmp_path)
+    export(tmp_path, names=("a", "b"))
     (tmp_path / "labels" / "val" / "a.txt").unlink()
-    assert not yolo("val", tmp_path).mask(0).any()
+    source = yolo("val", tmp_path)
+    assert not source.mask(0).any() and source.mask(1).any()
+    (tmp_path / "labels" / "val" / "b.txt").write_text("")
+    assert not yolo("val", tmp_path).mask(1).any()
+
+
+def test_a_split_without_any_labels_is_an_error(tmp_path):
+    export(tmp_path)
+    (tmp_path / "labels" / "val").rename(tmp_path / "annotations")
+    for split in ("val", "all"):
+        with pytest.raises(FileNotFoundError, match=r"'val' of .*labels/val"):
+            yolo(split, tmp_path)
+    assert len(yolo("train", tmp_path)) == 1
 
 
 @pytest.mark.parametrize(
@@ -120,6 +132,11 @@ def test_what_is_written_is_read_again(tmp_path, names):
     for index in range(len(source)):
         for one, two in zip(back[index], source[index], strict=True):
             np.testing.assert_array_equal(one, two)
+    yaml = pytest.importorskip("yaml").safe_load((tmp_path / "data.yaml").read_text())
+    # Ultralytics takes a `path` that is not whole from its own folder on.
+    assert "path" not in yaml
+    for split, count in (("train", 4), ("val", 2)):
+        assert len(list((tmp_path / yaml[split]).iterdir())) == count
     (tmp_path / "labels.json").unlink()
     again = yolo("train", tmp_path, background="background")
     assert set(again.labels.names) == {"background", *names}
