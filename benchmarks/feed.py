@@ -4,11 +4,11 @@
 
 All feed augmented batches of the same pictures at the same size on every core: kseg's
 `tf_feed` and `keras_feed`, and PyTorch's `DataLoader` with a worker process a core,
-which reads files with OpenCV. Of each there are two rows: files that are read in every epoch, and pictures that are
-decoded once and kept. The augmentations are those of kseg's preset "strong", and their
-like in albumentations with the same ranges and probabilities. Every feed runs in a
-process of its own, in turn, round by round; a ratio is the median over the rounds.
-`pip install "kseg[tensorflow,peers]"`.
+which reads files with OpenCV. Of each there are two rows: files that are read in every
+epoch, and pictures that are decoded once and kept. The augmentations are those of
+kseg's preset "strong", and their like in albumentations with the same ranges and
+probabilities. Every feed runs in a process of its own, in turn, round by round; a ratio
+is the median over the rounds. `pip install "kseg[tensorflow,peers]"`.
 """
 
 import argparse
@@ -109,9 +109,14 @@ def rate(arguments) -> float:
 
 
 class PlainSource:
-    """Files as albumentations' examples read them, with OpenCV and without checks."""
+    """Files as albumentations' examples read them, with OpenCV and without checks.
+
+    Args:
+        source: Which files, and what the values in the masks mean.
+    """
 
     def __init__(self, source: FileSource):
+        """Makes the table of values."""
         self.pairs = source.pairs
         self.labels = source.labels
         self.table = np.arange(256, dtype=np.uint8)
@@ -119,9 +124,11 @@ class PlainSource:
             self.table[value] = identity
 
     def __len__(self):
+        """Returns the number of pairs."""
         return len(self.pairs)
 
     def __getitem__(self, index: int):
+        """Reads a pair."""
         image, mask = map(str, self.pairs[index])
         image = cv2.cvtColor(cv2.imread(image, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
         return image, self.table[cv2.imread(mask, cv2.IMREAD_UNCHANGED)]

@@ -108,6 +108,31 @@ def resize(example: Example, size: tuple[int, int], box=None) -> Example:
     return example.each(resized, (smooth, cv2.INTER_NEAREST_EXACT, smooth))
 
 
+def cut(example: Example, size: tuple[int, int], box, ignore_class: int) -> Example:
+    """Cuts out a window, which may reach beyond the image, and resizes it.
+
+    Only what is of the image is resized; the rest is void.
+
+    Args:
+        example: What to cut the window out of; some of it must lie in the window.
+        size: Height and width of the result.
+        box: Left, top, right and bottom of the window in pixels, rounded to whole ones.
+        ignore_class: What the mask gets beyond the image.
+    """
+    sides = [round(side) for side in box]
+    pads, inner, part = [], [0, 0, 0, 0], []
+    for axis, (have, side) in enumerate(zip(example.mask.shape, size, strict=True)):
+        first, last = sides[1 - axis], sides[3 - axis]
+        inner[1 - axis], inner[3 - axis] = max(first, 0), min(last, have)
+        factor = side / (last - first)
+        before = min(round((inner[1 - axis] - first) * factor), side - 1)
+        after = max(round((inner[3 - axis] - first) * factor), before + 1)
+        pads.append((before, side - after))
+        part.append(after - before)
+    example = resize(example, (part[0], part[1]), inner)
+    return pad(example, pads, "void", ignore_class)
+
+
 def warp(
     example: Example, places, border: str, ignore_class: int, fill: Color = NEUTRAL
 ) -> Example:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from painted import IDS, assert_same, classes_seen, inside, painted
 
-from kseg.data.geometry import NEUTRAL, Example, fit_inside, pad, resize, warp
+from kseg.data.geometry import NEUTRAL, Example, cut, fit_inside, pad, resize, warp
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +67,41 @@ def test_a_whole_window_of_the_same_size_is_cut_out_exactly():
     example = noise(30, 40)
     window = resize(example, (10, 20), (7, 5, 27, 15))
     assert_same(window, example.each(lambda array: array[5:15, 7:27]))
+
+
+# cut
+
+
+def test_a_window_beyond_the_image_at_its_own_size_is_the_padded_image():
+    example = noise(10, 12)
+    padded = pad(example, ((5, 4), (3, 8)), "void", 222)
+    box = (-3, -5, 20, 14)
+    assert_same(cut(example, (19, 23), box, 222), padded)
+    assert_same(
+        cut(example, (4, 6), (2, 3, 8, 7), 222), resize(example, (4, 6), (2, 3, 8, 7))
+    )
+
+
+@pytest.mark.parametrize("factor", [0.5, 3.0])
+def test_only_what_is_of_the_image_is_resized(factor):
+    example = noise(20, 30)
+    size = round(40 * factor), round(60 * factor)
+    image, mask, weights = cut(example, size, (-10, -10, 50, 30), 222)
+    inner = resize(example, (round(20 * factor), round(30 * factor)))
+    top, left = round(10 * factor), round(10 * factor)
+    rows, columns = (
+        slice(top, top + inner.mask.shape[0]),
+        slice(left, left + inner.mask.shape[1]),
+    )
+    assert_same(Example(image, mask, weights).each(lambda a: a[rows, columns]), inner)
+    outside = np.ones(size, bool)
+    outside[rows, columns] = False
+    assert (mask[outside] == 222).all() and (image[outside] == NEUTRAL).all()
+
+
+def test_one_pixel_of_the_image_is_seen_however_small():
+    shown = cut(noise(1, 1), (5, 7), (-100, -100, 900, 900), 222).mask != 222
+    assert shown.sum() == 1
 
 
 # warp

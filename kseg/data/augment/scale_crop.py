@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from kseg.data.geometry import Example, check_border, pad, resize
+from kseg.data.geometry import Example, check_border, cut, pad
 
 # As many as mmsegmentation's `RandomCrop` looks at.
 _WINDOWS = 10
@@ -78,30 +78,37 @@ class RandomScaleCrop:
             extra = max(2 * overhang, int(np.ceil(side / scale)) - have, 0)
             pads.append((extra // 2, extra - extra // 2))
             window.append(side / scale)
-        mask = example.mask
-        example = pad(example, pads, self.border, self.ignore_class)
         height, width = window
+        whole = example
+        if self.border == "mirror":
+            whole = pad(example, pads, self.border, self.ignore_class)
+            origin = pads[0][0], pads[1][0]
+        else:
+            origin = 0, 0
         for _ in range(_WINDOWS):
-            place = self.centre(mask, rng) if self.centre else None
-            top, left = self._corner(place, pads, window, example.mask.shape, rng)
+            place = self.centre(example.mask, rng) if self.centre else None
+            corner = self._corner(place, pads, window, example.mask.shape, rng)
             if scale == 1:
-                top, left = round(top), round(left)
-            if self._is_mixed(example.mask, top, left, height, width):
+                corner = [round(side) for side in corner]
+            top, left = corner[0] + origin[0], corner[1] + origin[1]
+            if self._is_mixed(whole.mask, top, left, height, width):
                 break
-        return resize(example, self.size, (left, top, left + width, top + height))
+        box = left, top, left + width, top + height
+        return cut(whole, self.size, box, self.ignore_class)
 
     @staticmethod
     def _corner(place, pads, window, size, rng: np.random.Generator):
-        """Returns the top and the left of a window inside of a padded image."""
-        rooms = [whole - side for whole, side in zip(size, window, strict=True)]
-        if place is None:
-            return [rng.uniform(0, room) for room in rooms]
-        return [
-            min(max(middle + before - side / 2, 0), room)
-            for middle, (before, _), side, room in zip(
-                place, pads, window, rooms, strict=True
-            )
-        ]
+        """Returns the top and the left of a window, which may be in the padding."""
+        corner = []
+        for axis, ((before, after), side, have) in enumerate(
+            zip(pads, window, size, strict=True)
+        ):
+            low, high = -before, have + after - side
+            if place is None:
+                corner.append(rng.uniform(low, high))
+            else:
+                corner.append(min(max(place[axis] - side / 2, low), high))
+        return corner
 
     def _is_mixed(self, mask: np.ndarray, top, left, height, width) -> bool:
         """Returns whether no class has too much of what counts in a window."""
@@ -114,8 +121,10 @@ class RandomScaleCrop:
             ]
             top, left = top + margins[0] * height, left + margins[1] * width
             height, width = height * (1 - 2 * margins[0]), width * (1 - 2 * margins[1])
-        rows = slice(round(top), max(round(top + height), round(top) + 1))
-        columns = slice(round(left), max(round(left + width), round(left) + 1))
+        bottom, right = top + height, left + width
+        top, left = max(round(top), 0), max(round(left), 0)
+        rows = slice(top, max(round(bottom), top + 1))
+        columns = slice(left, max(round(right), left + 1))
         window = mask[rows, columns]
         pixels = np.bincount(window[window != self.ignore_class].ravel())
         return 0 < pixels.max(initial=0) <= self.cat_max_ratio * pixels.sum()
