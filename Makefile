@@ -10,7 +10,7 @@ demo: $(VENV)/installed
 	$(VENV)/bin/python training/run.py demo --resume
 
 test: $(VENV)/installed
-	$(VENV)/bin/python -m pytest -m "not slow" -n 2 --dist loadgroup
+	$(VENV)/bin/python -m pytest -m "not slow" -n 2 --dist loadgroup --durations 20
 
 test-slow: $(VENV)/installed
 	$(VENV)/bin/python -m pytest -m slow

@@ -55,7 +55,9 @@ def _rows(lines):
     return [dict(zip(header, line.split(","), strict=True)) for line in lines[1:]]
 
 
-@pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
+@pytest.mark.parametrize(
+    "policy", ["float32", pytest.param("mixed_float16", marks=pytest.mark.slow)]
+)
 def test_a_resumed_run_ends_where_an_uninterrupted_one_does(
     policy, config, tmp_path, monkeypatch
 ):

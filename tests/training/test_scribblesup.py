@@ -122,7 +122,14 @@ class Stopped(BaseException):
     """What nothing catches, as a kill."""
 
 
-@pytest.mark.parametrize("moment", ["labels", "epoch", "round", "last epoch"])
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "epoch",
+        *(pytest.param(x, marks=pytest.mark.slow) for x in ("labels", "round")),
+        pytest.param("last epoch", marks=pytest.mark.slow),
+    ],
+)
 def test_a_run_that_was_stopped_ends_as_another(
     moment, config, tmp_path, monkeypatch, capsys
 ):
