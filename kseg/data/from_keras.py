@@ -18,6 +18,7 @@ Its layers wait for one another in all threads, as they share the global generat
 
 import functools
 import inspect
+import itertools
 import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -60,6 +61,16 @@ BROKEN = {
         "turns the ids into one-hot masks",
         "kseg.data.augment.RandomRotation",
     ),
+}
+# What applies other layers as they are.
+_CONTAINERS = {
+    "keras.Pipeline",
+    "keras.Sequential",
+    "keras_cv.Augmenter",
+    "keras_cv.MaybeApply",
+    "keras_cv.RandomApply",
+    "keras_cv.RandomAugmentationPipeline",
+    "keras_cv.RandomChoice",
 }
 # keras-cv's layers share TensorFlow's global generator.
 _GLOBAL_GENERATOR = threading.Lock()
@@ -250,14 +261,15 @@ def mosaic(probability: float = 0.5, ignore_class: int = 255) -> MixFromKeras:
 
 def _check(layer: keras.layers.Layer) -> None:
     """Raises if a layer cannot be used."""
-    for each in _layers(layer):
-        name = f"{_library(each)}.{type(each).__name__}"
+    for name in _applied(layer):
         if name in BROKEN:
             reason, instead = BROKEN[name]
             raise ValueError(
                 "A layer must move image and mask alike, and the same way again. "
                 f"Received: {name}, which {reason}. Use `{instead}`."
             )
+    name = _name(layer)
+    for each in _layers(layer):
         if getattr(each, "fill_value", None) not in (None, 0):
             raise ValueError(
                 "The `fill_value` of a layer must be 0, which `FromKeras` replaces: "
@@ -269,6 +281,19 @@ def _check(layer: keras.layers.Layer) -> None:
                 "A layer of keras-cv must be made without a seed: it comes from `rng`. "
                 f"Received: seed={each.seed} of {name}."
             )
+
+
+def _applied(layer: keras.layers.Layer) -> Iterator[str]:
+    """Yields the names of a layer and, where it only applies others, of those."""
+    yield _name(layer)
+    if _name(layer) in _CONTAINERS:
+        for each in itertools.islice(_layers(layer), 1, None):
+            yield from _applied(each)
+
+
+def _name(layer: keras.layers.Layer) -> str:
+    """Returns the package and the class of a layer."""
+    return f"{_library(layer)}.{type(layer).__name__}"
 
 
 def _library(layer: keras.layers.Layer) -> str:

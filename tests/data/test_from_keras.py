@@ -196,6 +196,7 @@ def test_a_broken_layer_is_refused_with_what_to_use_instead(name):
 
 @pytest.mark.parametrize("name", marked([name] for name in BROKEN))
 def test_what_is_refused_is_wrong(pair, name, monkeypatch):
+    keras.utils.set_random_seed(0)  # some choose when they are made or traced
     layer = layer_of(name, WRONG[name])
     monkeypatch.setattr(from_keras, "BROKEN", {})
     augment = FromKeras(layer, ignore_class=222)
