@@ -71,7 +71,8 @@ def test_wrong_input_is_explained(scenes, tmp_path, arguments, words):
 
 
 def test_beam_that_is_missing_is_explained(scenes, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "apache_beam", None)
+    for module in ("apache_beam", "apache_beam.options.pipeline_options"):
+        monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(ImportError, match=r"`pip install \"kseg\[beam\]\"`"):
         run("folder", "--set", f"path={scenes}", "--output", tmp_path / "out", "--beam")
     assert list(tmp_path.iterdir()) == []
