@@ -107,9 +107,9 @@ def ade20k(split: str, path: str | Path | None = None) -> FileSource:
     """
     check_split(CARD, split)
     if path is None:
-        path = cache_dir() / "ade20k"
-        if not path.exists():
-            install(CARD.title, path, CARD.downloads, _unpack, _check)
+        path = install(
+            CARD.title, cache_dir() / "ade20k", CARD.downloads, _unpack, _check
+        )
     root = find_root(CARD, path, "annotations", (str(_ROOT),))
     return FileSource(_pairs(root, split), LABELS, values=VALUES)
 

@@ -36,8 +36,10 @@ def install(
     downloads: Sequence[Download],
     unpack: Callable[[Path, Path], None],
     check: Callable[[Path], None],
-) -> None:
-    """Downloads a data set; its folder appears whole or not at all.
+) -> Path:
+    """Returns the folder of a data set, which is downloaded if it is not there.
+
+    The folder appears whole or not at all.
 
     Of several processes one does it, and the others wait for it.
 
@@ -54,16 +56,21 @@ def install(
         check: Called with that folder; raises a `ValueError` if the files are not
             those of the data set.
 
+    Returns:
+        `path`.
+
     Raises:
         OSError: If a download fails, or the disk is full.
         ValueError: If a download is broken, or `check` says so. What has no digest to
             vouch for it is deleted then.
     """
+    if path.exists():
+        return path
     kept = cache_dir() / "downloads" / path.name
     partial = path.with_name(path.name + ".part")
     with locked(path):
         if path.exists():  # another process was first
-            return
+            return path
         shutil.rmtree(partial, ignore_errors=True)
         try:
             files = [_fetch(download, kept) for download in downloads]
@@ -84,6 +91,7 @@ def install(
         finally:
             shutil.rmtree(partial, ignore_errors=True)
         shutil.rmtree(kept, ignore_errors=True)
+    return path
 
 
 def extract(

@@ -86,9 +86,9 @@ def bsds500(
     if not 0 < threshold <= 1:
         raise ValueError(f"`threshold` must be above 0, to 1. Received: {threshold}.")
     if path is None:
-        path = cache_dir() / "bsds500"
-        if not path.exists():
-            install("BSDS500", path, [Download(url)], _unpack, _check)
+        path = install(
+            "BSDS500", cache_dir() / "bsds500", [Download(url)], _unpack, _check
+        )
     pairs = _pairs(Path(path), split)
     return EdgeSource(pairs, threshold, ignore_weak)
 

@@ -87,9 +87,9 @@ def camvid(split: str, path: str | Path | None = None, url: str = URL) -> FileSo
         ValueError: If downloaded files are not those of the repository.
     """
     if path is None:
-        path = cache_dir() / "camvid"
-        if not path.exists():
-            install("CamVid", path, [Download(url)], _unpack, _check)
+        path = install(
+            "CamVid", cache_dir() / "camvid", [Download(url)], _unpack, _check
+        )
     path = Path(path)
     pairs = pair_files(path / split / "images", path / split / "labels")
     values = {**{i: i for i in range(_VOID)}, _VOID: LABELS.ignore_class}

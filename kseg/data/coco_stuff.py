@@ -116,9 +116,9 @@ def coco_stuff(split: str, path: str | Path | None = None) -> FileSource:
     """
     check_split(CARD, split)
     if path is None:
-        path = cache_dir() / "coco_stuff"
-        if not path.exists():
-            install(CARD.title, path, CARD.downloads, _unpack, _check)
+        path = install(
+            CARD.title, cache_dir() / "coco_stuff", CARD.downloads, _unpack, _check
+        )
     root = find_root(CARD, path, "annotations", ("dataset",))
     return FileSource(_pairs(root, split), LABELS, values=VALUES)
 

@@ -129,9 +129,9 @@ def nyudv2(
         if value not in known:
             raise ValueError(f"`{name}` must be one of {known}. Received: {value!r}.")
     if path is None:
-        path = cache_dir() / "nyudv2"
-        if not path.exists():
-            install(CARD.title, path, CARD.downloads, _unpack, _check)
+        path = install(
+            CARD.title, cache_dir() / "nyudv2", CARD.downloads, _unpack, _check
+        )
     root = find_root(CARD, path, FILE)
     if not (root / SPLITS).is_file():
         raise FileNotFoundError(

@@ -121,9 +121,9 @@ def oxford_iiit_pet(
     if target not in ("trimap", "pet", "breed"):
         raise ValueError(unknown("target", target, ["trimap", "pet", "breed"]))
     if path is None:
-        path = cache_dir() / "oxford_iiit_pet"
-        if not path.exists():
-            install(CARD.title, path, CARD.downloads, _unpack, _check)
+        path = install(
+            CARD.title, cache_dir() / "oxford_iiit_pet", CARD.downloads, _unpack, _check
+        )
     root = find_root(CARD, path, "annotations/trimaps", ("oxford-iiit-pet",))
     pairs = _pairs(root, split)
     if target == "trimap":

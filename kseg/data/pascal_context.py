@@ -93,9 +93,9 @@ def pascal_context(
     """
     check_split(CARD, split)
     if path is None:
-        path = cache_dir() / "pascal_context"
-        if not path.exists():
-            install(CARD.title, path, CARD.downloads, _unpack, _check)
+        path = install(
+            CARD.title, cache_dir() / "pascal_context", CARD.downloads, _unpack, _check
+        )
     root = find_root(CARD, path, "JPEGImages", ("VOC2010", "VOCdevkit/VOC2010"))
     labels = LABELS_60 if background else LABELS
     for masks in (root / "trainval", Path(path) / "trainval"):

@@ -104,9 +104,9 @@ def siftflow(
             f"`task` must be 'semantic' or 'geometric'. Received: {task!r}."
         )
     if path is None:
-        path = cache_dir() / "siftflow"
-        if not path.exists():
-            install(CARD.title, path, CARD.downloads, _unpack, _check)
+        path = install(
+            CARD.title, cache_dir() / "siftflow", CARD.downloads, _unpack, _check
+        )
     root = find_root(CARD, path, "Images", ("SiftFlowDataset",))
     labels = LABELS if task == "semantic" else GEOMETRY
     return MatSource(_pairs(root, split, task), labels, "S", _VALUES[task])

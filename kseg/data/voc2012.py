@@ -107,16 +107,16 @@ def voc2012(
     """
     check_split(CARD, split)
     if path is None:
-        path = cache_dir() / "voc2012"
-        if not path.exists():
-            install(CARD.title, path, CARD.downloads[:1], _unpack, _check)
+        path = install(
+            CARD.title, cache_dir() / "voc2012", CARD.downloads[:1], _unpack, _check
+        )
     root = find_root(CARD, path, _LISTS, ("VOC2012", str(_VOC_ROOT)))
     if split != "train_aug":
         return _Masks(_pairs(root, split), LABELS)
     if sbd is None:
-        sbd = cache_dir() / "sbd"
-        if not sbd.exists():
-            install("SBD", sbd, CARD.downloads[1:], _unpack, _check_sbd)
+        sbd = install(
+            "SBD", cache_dir() / "sbd", CARD.downloads[1:], _unpack, _check_sbd
+        )
     drawn = find_root(CARD, sbd, "cls", ("dataset", str(_SBD_ROOT)))
     masks = {name: drawn / "cls" / f"{name}.mat" for name in _sbd_names(drawn)}
     for _, mask in _pairs(root, "train"):
