@@ -12,7 +12,7 @@ import tqdm
 from PIL import Image
 
 from kseg.data.images import SUFFIXES
-from kseg.data.sources import Source
+from kseg.data.sources import Source, image_file
 from kseg.files import write_json
 from kseg.labels import Labels
 from kseg.raster import write_image, write_mask
@@ -89,8 +89,7 @@ def check_split(path: str | os.PathLike[str], split: str, labels: Labels) -> Non
 
 def _write_example(folder, name, index, source, masks) -> None:
     """Writes an image and its mask."""
-    path_of = getattr(source, "image_path", None)
-    file = path_of(index) if path_of is not None else None
+    file = image_file(source, index)
     if file is not None and file.suffix.lower() in SUFFIXES:
         link_file(file, folder / "images" / f"{name}{file.suffix}")
     else:

@@ -18,7 +18,7 @@ import tensorflow_datasets as tfds
 from PIL import Image, UnidentifiedImageError
 
 from kseg.data.images import check_ids
-from kseg.data.sources import Source, check_pair
+from kseg.data.sources import Source, check_pair, image_file
 from kseg.raster import check_image
 
 # About what a shard holds: enough to be read in one go, little enough for memory.
@@ -168,8 +168,7 @@ def _name(source: Source, index: int) -> str:
 
 def _file_bytes(source: Source, index: int, image: np.ndarray) -> bytes | None:
     """Returns the bytes of an image's file if anyone would decode them to the image."""
-    find = getattr(source, "image_path", None)  # of sources of files
-    file = None if find is None else find(index)
+    file = image_file(source, index)
     if file is None:
         return None
     data = file.read_bytes()

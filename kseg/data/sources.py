@@ -206,6 +206,17 @@ class RelabelledSource:
         return f"{index:06d}_{Path(source.name(index)).name}.png"
 
 
+def image_file(source: Source, index: int) -> Path | None:
+    """Returns the file of an image, or `None` where it is none, or a part of one.
+
+    Args:
+        source: Any source; those of files have a method `image_path`.
+        index: Position of the example.
+    """
+    path_of = getattr(source, "image_path", None)
+    return None if path_of is None else path_of(index)
+
+
 def check_pair(image: np.ndarray, mask: np.ndarray, image_name, mask_name) -> None:
     """Raises if an image and its mask differ in size.
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from kseg.data.folder_writer import check_split, file_names, link_file
 from kseg.data.label_tools.outlines import Region, regions
-from kseg.data.sources import Source
+from kseg.data.sources import Source, image_file
 from kseg.files import write_json
 from kseg.labels import Labels
 from kseg.raster import write_image
@@ -64,13 +64,12 @@ class Writer:
         Args:
             folder: Where the images go.
         """
-        path_of = getattr(self._source, "image_path", None)
         names = file_names(self._source)
         if any(name.lower() == "labels" for name in names):
             # `labels.json`, which would be the image's, holds the classes.
             names = [f"{index:06d}_{name}" for index, name in enumerate(names)]
         for index, name in enumerate(tqdm.tqdm(names, "write", leave=False)):
-            original = path_of(index) if path_of is not None else None
+            original = image_file(self._source, index)
             if original is not None:
                 file, mask = (
                     folder / f"{name}{original.suffix}",
