@@ -41,8 +41,9 @@ class Feeds:
             ValueError: If one is broken; the message names the file.
         """
         if not self.checked:
-            data.check_source(self.train, "training data")
-            data.check_source(self.val, "validation data")
+            # What is read here need not be read again, where there is memory for it.
+            data.check_source(self.train_examples.source, "training data")
+            data.check_source(self.val_examples.source, "validation data")
 
     def check_replicas(self, count: int) -> None:
         """Raises unless batches can be split evenly over devices.

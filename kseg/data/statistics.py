@@ -2,13 +2,12 @@
 
 import inspect
 from collections.abc import Mapping, Sequence
-from concurrent import futures
 
 import numpy as np
-import tqdm
 
-from kseg.cores import cores
+from kseg.data.in_threads import in_threads
 from kseg.data.sources import Source
+from kseg.labels import Labels
 from kseg.registry import unknown
 
 
@@ -37,20 +36,30 @@ def pixels_by_image(source: Source) -> np.ndarray:
         int64 array `(images, num_classes + 1)`: the pixels of each class and, last,
         those that are void.
     """
-    labels = source.labels
-    counts = np.zeros((len(source), labels.num_classes + 1), np.int64)
 
-    def count(index):
-        mask = source.mask(index)
-        known = mask[mask != labels.ignore_class]
-        counts[index, :-1] = np.bincount(known, minlength=labels.num_classes)
-        counts[index, -1] = mask.size - known.size
+    def count(index: int) -> np.ndarray:
+        return count_pixels(source.mask(index), source.labels)
 
-    with futures.ThreadPoolExecutor(cores()) as pool:
-        done = pool.map(count, range(len(source)))
-        for _ in tqdm.tqdm(done, "class frequencies", len(source), leave=False):
-            pass
+    counts = np.zeros((len(source), source.labels.num_classes + 1), np.int64)
+    found = in_threads(count, len(source), "class frequencies")
+    for row, pixels in zip(counts, found, strict=True):
+        row[:] = pixels
     return counts
+
+
+def count_pixels(mask: np.ndarray, labels: Labels) -> np.ndarray:
+    """Counts the pixels of a mask.
+
+    Args:
+        mask: Class ids and `ignore_class`.
+        labels: The classes.
+
+    Returns:
+        int64 array `(num_classes + 1,)`: the pixels of each class and, last, of void.
+    """
+    known = mask[mask != labels.ignore_class]
+    classes = np.bincount(known, minlength=labels.num_classes)
+    return np.append(classes, mask.size - known.size)
 
 
 def class_weights(

@@ -1,13 +1,8 @@
 """Examples, each read once: what is wrong with it, and what there is to count."""
 
 import dataclasses
-import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
 
 import numpy as np
-import tqdm
 from PIL import Image
 
 from kseg.data.check.findings import Problem
@@ -19,9 +14,8 @@ from kseg.data.check.masks import (
     files_of,
     ramp_share,
 )
+from kseg.data.in_threads import in_threads
 from kseg.data.sources import FileSource, Source
-
-_Result = TypeVar("_Result")
 
 
 @dataclasses.dataclass
@@ -66,30 +60,6 @@ class Record:
         return bool(self.image_hash)
 
 
-def read_in_parallel(
-    function: Callable[[int], _Result], count: int, what: str, workers: int | None
-) -> Iterator[_Result]:
-    """Calls a function with 0 to `count - 1` in threads, under a progress bar.
-
-    Reading pictures frees the interpreter most of the time.
-
-    Args:
-        function: Of a position.
-        count: How many positions.
-        what: What the progress bar says.
-        workers: How many threads; `None` for the processor's.
-
-    Yields:
-        What it returns, in order.
-    """
-    pool = ThreadPoolExecutor(workers or os.cpu_count())
-    try:
-        results = pool.map(function, range(count))
-        yield from tqdm.tqdm(results, what, count, leave=False, unit="image")
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
 def check_source(source: Source, what: str) -> None:
     """Reads every example once, so that broken data stops a run before it starts.
 
@@ -104,7 +74,7 @@ def check_source(source: Source, what: str) -> None:
     def read(index: int) -> None:
         source[index]
 
-    for _ in read_in_parallel(read, len(source), f"check {what}", None):
+    for _ in in_threads(read, len(source), f"check {what}"):
         pass
 
 
@@ -120,7 +90,7 @@ def read_records(source: Source, split: str, workers: int | None) -> list[Record
     def read(index: int) -> Record:
         return _read(source, split, index)
 
-    return list(read_in_parallel(read, len(source), f"check {split}", workers))
+    return list(in_threads(read, len(source), f"check {split}", workers))
 
 
 def _read(source: Source, split: str, index: int) -> Record:

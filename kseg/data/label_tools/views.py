@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from kseg.data.label_tools.annotations import AnnotationSource
-from kseg.data.sources import Source
+from kseg.data.sources import Source, image_file
+from kseg.data.statistics import count_pixels
 from kseg.labels import Labels
 
 
@@ -46,8 +47,7 @@ class Part:
 
     def image_path(self, index: int) -> Path | None:
         """Returns the file of an image, if it is one."""
-        path_of = getattr(self.source, "image_path", None)
-        return None if path_of is None else path_of(self.indices[index])
+        return image_file(self.source, self.indices[index])
 
 
 class Tally:
@@ -82,8 +82,7 @@ class Tally:
 
     def image_path(self, index: int) -> Path | None:
         """Returns the file of an image, if it is one."""
-        path_of = getattr(self._source, "image_path", None)
-        return None if path_of is None else path_of(index)
+        return image_file(self._source, index)
 
     @property
     def objects(self) -> int | None:
@@ -93,15 +92,14 @@ class Tally:
 
     def rows(self) -> list[tuple[str, int, float]]:
         """Returns name, pixels and share of each class, and of void if it is there."""
-        ignore = self.labels.ignore_class
-        total = sum(self._pixels.values(), np.zeros(ignore + 1, np.int64))
-        named = [*zip(self.labels.names, total.tolist(), strict=False)]
-        named += [("void", int(total[ignore]))] * bool(total[ignore])
+        nothing = np.zeros(self.labels.num_classes + 1, np.int64)
+        total = sum(self._pixels.values(), nothing)
+        named = [*zip((*self.labels.names, "void"), total.tolist(), strict=True)]
+        named = named if total[-1] else named[:-1]
         whole = max(int(total.sum()), 1)
         return [(name, pixels, pixels / whole) for name, pixels in named]
 
     def _count(self, index: int, mask: np.ndarray) -> None:
-        size = self.labels.ignore_class + 1
-        self._pixels[index] = np.bincount(mask.ravel(), minlength=size)
+        self._pixels[index] = count_pixels(mask, self.labels)
         if isinstance(self._source, AnnotationSource):
             self._objects[index] = len(self._source.objects(index))
