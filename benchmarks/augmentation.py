@@ -17,6 +17,9 @@ from kseg.data.geometry import Example
 
 SIZE = (360, 480)
 REQUIRED = {
+    # What changes an image in every call.
+    "flip": {"probability": 1.0},
+    "grayscale": {"probability": 1.0},
     "photometric": {"each": 1.0},
     "copy_paste": {"classes": (3, 4)},
     "scale_crop": {"size": SIZE},
@@ -24,8 +27,6 @@ REQUIRED = {
         "augmentations": presets.find_preset("randaugment")[-1]["augmentations"]
     },
 }
-# What changes an image in every call: a probability of 1.
-ALWAYS = ("flip", "grayscale")
 
 
 def is_ours(name: str) -> bool:
@@ -56,9 +57,7 @@ def ours() -> dict[str, Callable[[], object]]:
     """Returns a call of every augmentation and mix by its name."""
     pair, rng, calls = example(), np.random.default_rng(0), {}
     for name in filter(is_ours, presets.AUGMENTATIONS):
-        options = REQUIRED.get(name, {})
-        options = {**options, "probability": 1.0} if name in ALWAYS else options
-        made = presets.make({"name": name, **options}, {})
+        made = presets.make({"name": name, **REQUIRED.get(name, {})}, {})
         calls[name] = lambda made=made: made(pair, rng)
     for name in filter(is_ours, presets.MIXES):
         mix = presets.make_mix({"name": name, **REQUIRED.get(name, {})})

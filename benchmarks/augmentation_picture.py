@@ -10,6 +10,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from augmentation import is_ours
 from PIL import Image
 
 from kseg.data import presets
@@ -18,6 +19,8 @@ from kseg.raster import read_image
 
 SIZE = (180, 240)
 EXTRA = {
+    "flip": {"probability": 1.0},
+    "grayscale": {"probability": 1.0},
     "photometric": {"each": 1.0},
     "affine": {"degrees": 20.0, "shear": 12.0},
     "clahe": {"clip_limit": (4.0, 4.0)},
@@ -36,12 +39,6 @@ EXTRA = {
         "augmentations": presets.find_preset("randaugment")[-1]["augmentations"]
     },
 }
-ALWAYS = ("flip", "grayscale")
-
-
-def is_ours(name: str) -> bool:
-    """Returns whether an augmentation needs no other package."""
-    return not name.startswith("keras_cv")
 
 
 def colored(example: Example, colors: np.ndarray) -> np.ndarray:
@@ -79,11 +76,7 @@ def main() -> None:
     colors[255] = 0
     panels = [panel("as it is", pairs[0], colors)]
     for name in filter(is_ours, presets.AUGMENTATIONS):
-        options = {
-            **EXTRA.get(name, {}),
-            **({"probability": 1} if name in ALWAYS else {}),
-        }
-        made = presets.make({"name": name, **options}, {})
+        made = presets.make({"name": name, **EXTRA.get(name, {})}, {})
         moved = made(pairs[0], np.random.default_rng(7))
         moved = moved.each(lambda array: cv2.resize(array, SIZE[::-1], interpolation=0))
         panels.append(panel(name, moved, colors))

@@ -13,6 +13,7 @@ import os
 import sys
 from pathlib import Path
 
+from kseg.commands.arguments import add_config
 from kseg.quiet import import_backend
 
 
@@ -46,15 +47,7 @@ def parser() -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(
         prog="kseg train", description="Trains, evaluates and exports a config."
     )
-    result.add_argument("config", help="a config's name, or the path of a .py file")
-    result.add_argument(
-        "--set",
-        nargs="+",
-        default=[],
-        action="extend",
-        metavar="SECTION.KEY=VALUE",
-        help="replace values of the config, such as data.batch_size=4",
-    )
+    add_config(result)
     result.add_argument(
         "--resume", action="store_true", help="go on where an earlier run stopped"
     )

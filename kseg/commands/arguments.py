@@ -18,10 +18,19 @@ def add_data(command: argparse.ArgumentParser, required: bool) -> None:
     add_set(command, "options of the data set, such as path=photos")
 
 
-def add_set(command: argparse.ArgumentParser, text: str) -> None:
+def add_config(command: argparse.ArgumentParser) -> None:
+    """Adds a config, and `--set` for values of it."""
+    command.add_argument("config", help="a config's name, or the path of a .py file")
+    text = "replace values of the config, such as data.batch_size=4"
+    add_set(command, text, "SECTION.KEY=VALUE")
+
+
+def add_set(
+    command: argparse.ArgumentParser, text: str, metavar: str = "KEY=VALUE"
+) -> None:
     """Adds `--set`, with what it is for."""
     command.add_argument(
-        "--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help=text
+        "--set", nargs="+", action="extend", default=[], metavar=metavar, help=text
     )
 
 

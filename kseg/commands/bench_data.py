@@ -2,20 +2,14 @@
 
 import argparse
 
+from kseg.commands.arguments import add_config
+
 HELP = "Measure how fast a config reads, augments and learns."
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Adds the arguments."""
-    command.add_argument("config", help="a config's name, or the path of a .py file")
-    command.add_argument(
-        "--set",
-        nargs="+",
-        default=[],
-        action="extend",
-        metavar="SECTION.KEY=VALUE",
-        help="replace values of the config, such as data.batch_size=4",
-    )
+    add_config(command)
     command.add_argument(
         "--seconds", type=float, default=10.0, help="time for each part; 10 by default"
     )
