@@ -1,6 +1,5 @@
 """Training: the network, its loss and optimizer, under a strategy, with checkpoints."""
 
-import contextlib
 import inspect
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from kseg.training.callbacks import (
     StopOnNaN,
     read_state,
 )
+from kseg.training.devices import all_devices, jit_compile, replicas
 from kseg.training.export import check_scores
 from kseg.training.feeds import Feeds, open_feeds
 
@@ -197,35 +197,6 @@ def set_num_classes(network: dict, labels: Labels) -> None:
             f"network.num_classes={network['num_classes']}, and "
             f"{labels.num_classes} classes in the data: {list(labels.names)}."
         )
-
-
-def all_devices():
-    """Returns the scope of a `MirroredStrategy` over all visible devices."""
-    if keras.backend.backend() != "tensorflow":
-        return contextlib.nullcontext()
-    import tensorflow as tf
-
-    devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices(
-        "CPU"
-    )
-    return tf.distribute.MirroredStrategy([d.name for d in devices]).scope()
-
-
-def replicas() -> int:
-    """Returns how many devices a batch is split over, inside of `all_devices`."""
-    if keras.backend.backend() != "tensorflow":
-        return 1
-    import tensorflow as tf
-
-    return tf.distribute.get_strategy().num_replicas_in_sync
-
-
-def jit_compile() -> bool:
-    """Returns whether to compile with XLA: always on JAX, where there is no other.
-
-    On TensorFlow `MirroredStrategy` refuses it.
-    """
-    return keras.backend.backend() == "jax"
 
 
 def tensorboard(directory: Path) -> list:

@@ -9,8 +9,9 @@ import keras
 
 from kseg.data import CachedSource
 from kseg.data.tf_calls import original_errors
+from kseg.training.devices import all_devices
 from kseg.training.feeds import open_feeds
-from kseg.training.fit import all_devices, compiled
+from kseg.training.fit import compiled
 
 
 def throughput(experiment, seconds: float = 10.0) -> dict[str, float]:
