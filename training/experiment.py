@@ -21,7 +21,7 @@ class Experiment:
         network: `name` and arguments of `kseg.build`.
         data: Arguments of `kseg.training.feeds.open_feeds`.
         loss: Arguments of `kseg.training.parts.make_loss`.
-        optimizer: Arguments of `kseg.training.parts.make_optimizer`.
+        optimizer: Arguments of `kseg.training.optimizer.make_optimizer`.
         fit: Arguments of `kseg.training.fit.fit`.
         auxiliary: Arguments of `kseg.training.parts.add_heads`, or empty.
         weak: Arguments of `kseg.training.scribblesup.alternate`, or empty: training
@@ -96,7 +96,7 @@ class Experiment:
         """Returns the keys that a section may have."""
         from kseg.data.catalogue import option_names
         from kseg.networks import builder
-        from kseg.training import export, feeds, fit, parts, scribblesup
+        from kseg.training import export, feeds, fit, optimizer, parts, scribblesup
 
         functions = {
             "network": lambda: _parameters(builder(self.network["name"])) | {"name"},
@@ -105,7 +105,9 @@ class Experiment:
                 | set(option_names(self.data["name"]))
             ),
             "loss": lambda: parts.loss_keys(self.loss.get("name", "cross_entropy")),
-            "optimizer": lambda: _parameters(parts.make_optimizer) - {"steps"},
+            "optimizer": lambda: (
+                _parameters(optimizer.make_optimizer) - {"steps", "model"}
+            ),
             "fit": lambda: (
                 _parameters(fit.fit) - {"experiment", "directory", "resume", "train"}
             ),

@@ -1,15 +1,12 @@
 """What a run leaves: scores, model files, pictures and a card."""
 
-import importlib.metadata
+import inspect
 import itertools
-import os
-import platform
 from collections.abc import Sequence
 from pathlib import Path
 
 import keras
 
-import kseg
 from kseg.data import fitted
 from kseg.export import (
     CALIBRATION_IMAGES,
@@ -29,12 +26,17 @@ from kseg.inference import (
     side_by_side,
 )
 from kseg.labels import Labels
+from kseg.metrics import DatasetScores
 from kseg.optional import import_optional
 from kseg.raster import write_image
 from kseg.registry import unknown
+from kseg.training.provenance import commits, environment, fingerprint
+from kseg.training.trackers import log_results
 
 # What `export.scores` knows: the scores of a task beside those of all.
 SCORES = {"edges": evaluate_edges, "membranes": evaluate_membranes}
+# Of the boundary F1, as a share of an image's diagonal.
+_TOLERANCE = inspect.signature(DatasetScores).parameters["tolerance"].default
 
 
 def check_options(
@@ -177,10 +179,14 @@ def export(
         "name": name,
         "validation": result,
         **special,
+        "boundary_tolerance": _TOLERANCE,
+        "parameters": model.count_params(),
         "files": rows,
         "best_epoch": state["best_epoch"],
         "epochs": state["epochs"],
         "environment": environment(),
+        "git": commits(),
+        "data": {"train": fingerprint(feeds.train), "val": fingerprint(val)},
         "experiment": experiment.to_dict(),
     }
     write_json(directory / "metrics.json", metrics)
@@ -193,20 +199,9 @@ def export(
         labels,
         "overlay.png" if pictures else None,
     )
+    log_results(directory, metrics)
     print(f"{directory} holds the model, its files, metrics.json and a card, README.md")
     return metrics
-
-
-def environment() -> dict[str, str]:
-    """Returns the versions and the processor that a result was obtained with."""
-    backend = keras.backend.backend()
-    return {
-        "kseg": kseg.__version__,
-        "keras": keras.__version__,
-        backend: importlib.metadata.version(backend),
-        "python": platform.python_version(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-    }
 
 
 def card_facts(
@@ -218,7 +213,7 @@ def card_facts(
         network["weights"] = "from a file"
     described = ", ".join(f"{key} {value}" for key, value in network.items())
     facts = {
-        "Network": f"{described}; {model.count_params():,} parameters",
+        "Network": f"{described}; {metrics['parameters']:,} parameters",
         "Input": "RGB images in 0 to 255; normalisation is inside the graph",
         "Data": ", ".join(
             f"{key} {value}"
@@ -229,6 +224,9 @@ def card_facts(
         "Weights": _kept(experiment, metrics),
         "Environment": ", ".join(f"{k} {v}" for k, v in metrics["environment"].items()),
     }
+    commit = metrics["git"]["kseg"]
+    if commit is not None:
+        facts["Commit"] = commit["commit"] + (", with changes" * commit["dirty"])
     if experiment.weak:
         options = ", ".join(f"{key} {value}" for key, value in experiment.weak.items())
         facts["Labels"] = (

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 
 import keras
+import numpy as np
 
 from kseg import data
 from kseg.data import Examples, RandomScaleCrop, Source, presets
@@ -45,24 +46,30 @@ class Feeds:
             data.check_source(self.train_examples.source, "training data")
             data.check_source(self.val_examples.source, "validation data")
 
-    def check_replicas(self, count: int) -> None:
-        """Raises unless batches can be split evenly over devices.
+    def spread(self, devices: int, host: tuple[int, int] = (0, 1)) -> None:
+        """Makes batches that can be split evenly over devices.
+
+        Batches of validation get as many images more as that takes. What fills up the
+        last one counts nothing, so no score depends on their size.
 
         Args:
-            count: Number of devices.
+            devices: Number of devices, of all hosts together.
+            host: Which host this is, and of how many: it makes its part of each batch.
 
         Raises:
-            ValueError: If a batch size is not a multiple of it.
+            ValueError: If a training batch is not a multiple of the devices. It
+                cannot be filled up: its batch norms would see what fills it.
         """
-        for key, examples in (
-            ("batch_size", self.train_examples),
-            ("val_batch_size", self.val_examples),
-        ):
-            if examples.batch_size % count:
-                raise ValueError(
-                    f"`data.{key}` must be a multiple of the number of devices, "
-                    f"{count}. Received: {examples.batch_size}."
-                )
+        if self.train_examples.batch_size % devices:
+            raise ValueError(
+                "`data.batch_size` must be a multiple of the number of devices, "
+                f"{devices}. Received: {self.train_examples.batch_size}."
+            )
+        self.val_examples.batch_size += -self.val_examples.batch_size % devices
+        self.train_examples.shard = self.val_examples.shard = host
+
+    def check_replicas(self, count):
+        self.spread(count)
 
     def clear(self) -> None:
         """Gives the memory of decoded examples back: TensorFlow keeps its feeds."""
@@ -79,6 +86,18 @@ class Feeds:
                 a single one.
         """
         return self._feed(self.train_examples, start_step, outputs)
+
+    def training_batch(self, step: int) -> tuple[np.ndarray, list[str]]:
+        """Returns a batch of training again, to look for what was wrong with it.
+
+        Args:
+            step: Number of the batch since the start of training.
+
+        Returns:
+            The images, uint8 `(batch, height, width, 3)`, and what they are called.
+        """
+        examples = self.train_examples
+        return examples.batch(step)[0], examples.names(step)
 
     def validation(self, outputs: Sequence[str] = ()):
         """Returns the feed that `fit` validates on; `outputs` as for training."""
@@ -183,7 +202,8 @@ def open_feeds(
             and a network of `valid` convolutions they are fitted into what it
             returns of this size, and are shrunk where that is smaller: images of
             512x512 want 700x700 of U-Net.
-        val_batch_size: Images in a validation batch; `None` for `batch_size`.
+        val_batch_size: Images in a validation batch, over all devices; `None` for
+            `batch_size`. Scores and loss do not depend on it.
         seed: What order and augmentation are drawn from.
         cache: Whether decoded images and masks stay in memory, those of each split
             up to a quarter of what is free; or up to so many bytes. Of worker
@@ -251,7 +271,11 @@ def open_feeds(
             mixes=mixed,
         ),
         Examples(
-            _cached(val, cache, processes), val_size, val_batch_size, border=border
+            _cached(val, cache, processes),
+            val_size,
+            val_batch_size,
+            border=border,
+            weigh_images=True,
         ),
         workers,
         processes,

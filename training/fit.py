@@ -1,6 +1,7 @@
 """Training: the network, its loss and optimizer, under a strategy, with checkpoints."""
 
 import inspect
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import keras
@@ -11,17 +12,14 @@ from kseg.data.tf_calls import original_errors
 from kseg.files import write_json
 from kseg.labels import Labels
 from kseg.training import parts
-from kseg.training.callbacks import (
-    Checkpoints,
-    ClassScores,
-    EpochSeeds,
-    Log,
-    StopOnNaN,
-    read_state,
-)
+from kseg.training.average import ValidateAverage
+from kseg.training.callbacks import ClassScores
+from kseg.training.checkpoints import Checkpoints, is_over, load_best, restore
 from kseg.training.devices import all_devices, jit_compile, replicas
 from kseg.training.export import check_scores
 from kseg.training.feeds import Feeds, open_feeds
+from kseg.training.not_finite import StopOnNaN, guarded
+from kseg.training.optimizer import make_optimizer
 
 
 def fit(
@@ -33,6 +31,8 @@ def fit(
     seed: int = 0,
     dtype_policy: str = "float32",
     keep: str = "best",
+    patience: int | None = None,
+    checkpoint_steps: int | None = None,
     freeze_batch_norm: bool = False,
     train: Source | None = None,
 ):
@@ -43,11 +43,15 @@ def fit(
         directory: Where `experiment.json` goes, and `run/` with checkpoints and logs.
         resume: Whether to go on from the last checkpoint.
         epochs: Passes over the training data, with a validation after each.
-        steps_per_epoch: Steps of an epoch; `None` for one pass.
+        steps_per_epoch: Batches of an epoch; `None` for one pass.
         seed: What weights, dropout, order and augmentation are drawn from.
         dtype_policy: `"float32"`, `"mixed_bfloat16"` or `"mixed_float16"`, of the
             training.
         keep: `"best"`, the epoch of the highest mean IoU in validation, or `"last"`.
+        patience: Epochs without a better mean IoU in validation after which the run
+            ends early; `None` to train all epochs.
+        checkpoint_steps: Batches after which a checkpoint is written within an epoch,
+            beside the one at its end; `None` for none.
         freeze_batch_norm: Whether the network's batch norms keep their statistics and
             scales, as in fine-tuning with small batches; that of an auxiliary head
             learns.
@@ -57,14 +61,18 @@ def fit(
         The network with the weights of that epoch, in float32, and the feeds.
 
     Raises:
-        ValueError: If a part of the experiment is not one that exists.
+        ValueError: If a part of the experiment is not one that exists, or the
+            checkpoint is of another one.
+        FloatingPointError: If the loss is not finite; the message says where from.
     """
     check_keep(keep)
+    for name, value in (("patience", patience), ("checkpoint_steps", checkpoint_steps)):
+        if value is not None and value < 1:
+            raise ValueError(f"`fit.{name}` must be 1 or more. Received: {value}.")
     keras.utils.set_random_seed(seed)
     keras.config.set_dtype_policy(dtype_policy)
     feeds = open_feeds(**{"seed": seed, **experiment.data}, train=train)
-    labels = feeds.train.labels
-    check_scores(experiment.export.get("scores", ()), labels)
+    check_scores(experiment.export.get("scores", ()), feeds.train.labels)
     steps = steps_per_epoch or feeds.train_examples.steps
     with all_devices():
         model, trained, heads, scores = compiled(
@@ -72,37 +80,35 @@ def fit(
         )
 
     checkpoints = directory / "run"
-    state = read_state(checkpoints) if resume else {}
+    state = restore(checkpoints, trained) if resume else {}
     if state:
-        trained.load_weights(checkpoints / state["last"])
-        print(f"going on after epoch {state['epochs']}")
+        step = f", step {state['step']}" if state["step"] else ""
+        print(f"going on after epoch {state['epochs']}{step}")
     else:
         feeds.check()
-    done = state.get("epochs", 0)
     checkpoints.mkdir(parents=True, exist_ok=True)
     write_json(directory / "experiment.json", experiment.to_dict())
     print(f"experiment: {experiment.to_dict()}")
-    if done < epochs:
+    monitor = f"val_{'logits_' if heads else ''}mean_iou"
+    names = feeds.train.labels.names
+    while not is_over(state, epochs, patience):
+        keeper = Checkpoints(
+            checkpoints, monitor, scores[0], names, checkpoint_steps, state, patience
+        )
         callbacks = [
-            EpochSeeds(seed),
-            StopOnNaN(),
-            Checkpoints(checkpoints, f"val_{'logits_' if heads else ''}mean_iou"),
-            ClassScores(scores[0], labels, checkpoints / "class_iou.csv"),
-            Log(checkpoints / "log.csv"),
+            ValidateAverage(),
+            keeper,
+            ClassScores(scores[0], feeds.train.labels, keeper.state["history"]),
             *tensorboard(checkpoints),
         ]
-        with original_errors():
-            trained.fit(
-                feeds.training(done * steps, heads),
-                validation_data=feeds.validation(heads),
-                initial_epoch=done,
-                epochs=epochs,
-                steps_per_epoch=steps,
-                shuffle=False,
-                callbacks=callbacks,
-            )
+        train_epochs(trained, feeds, heads, keeper.state, steps, epochs, callbacks)
+        # Keras leaves the average in the place of the weights.
+        state = restore(checkpoints, trained)
     feeds.clear()
-    trained.load_weights(checkpoints / read_state(checkpoints)[keep])
+    if keep == "best":
+        load_best(checkpoints, state, trained)
+    else:
+        trained.optimizer.finalize_variable_values(trained.trainable_variables)
     if dtype_policy != "float32":
         # Half precision is a matter of training; what is measured and shipped is not.
         keras.config.set_dtype_policy("float32")
@@ -110,6 +116,43 @@ def fit(
         model = networks.build(**{**experiment.network, "weights": None})
         model.set_weights(weights)
     return model, feeds
+
+
+def train_epochs(
+    trained: keras.Model,
+    feeds: Feeds,
+    heads: Sequence[str],
+    state: Mapping,
+    steps: int,
+    epochs: int,
+    callbacks: Sequence[keras.callbacks.Callback],
+) -> None:
+    """Trains to the end, or to the end of an epoch that was begun.
+
+    Args:
+        trained: The compiled model.
+        feeds: The data.
+        heads: Names of the model's outputs, none for a single one.
+        state: Where the run is: its whole `epochs` and the `step` in the next one.
+        steps: Batches of an epoch.
+        epochs: Epochs of the run.
+        callbacks: What follows the run.
+
+    Raises:
+        FloatingPointError: If the loss is not finite.
+    """
+    done, begun = state["epochs"], state["step"]
+    first = done * steps + begun
+    with original_errors():
+        trained.fit(
+            feeds.training(first, heads),
+            validation_data=feeds.validation(heads),
+            initial_epoch=done,
+            epochs=done + 1 if begun else epochs,
+            steps_per_epoch=steps - begun,
+            shuffle=False,
+            callbacks=[StopOnNaN(feeds.training_batch, first), *callbacks],
+        )
 
 
 def compiled(
@@ -139,21 +182,20 @@ def compiled(
         backbones.freeze_batch_norm(model)
     feeds.crop_masks(model)
     loss = parts.make_loss(feeds.train, **experiment.loss)
-    optimizer = parts.make_optimizer(steps, **experiment.optimizer)
     scores = [
         metric(labels.num_classes, labels.ignore_class)
         for metric in (metrics.MeanIoU, metrics.PixelAccuracy, metrics.MeanAccuracy)
     ]
     trained, loss_weights = parts.add_heads(model, **experiment.auxiliary)
     heads = tuple(loss_weights)
+    optimizer = make_optimizer(steps, model=model, **experiment.optimizer)
     trained.compile(
-        optimizer,
+        guarded(optimizer),
         loss=dict.fromkeys(heads, loss) or loss,
         loss_weights=loss_weights or None,
         metrics={"logits": scores} if heads else scores,
         jit_compile=jit_compile(),
     )
-    # `compile` wraps the optimizer where losses are scaled, in float16.
     trained.optimizer.build(trained.trainable_variables)
     return model, trained, heads, scores
 

@@ -1,4 +1,4 @@
-"""The parts of a run that configs choose by name: loss, optimizer, head."""
+"""The parts of a run that configs choose by name: loss and heads."""
 
 import inspect
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,6 @@ from keras import layers
 
 from kseg import data, losses
 from kseg.layers import ResizeLike, conv_bn_relu
-from kseg.optimizers import SGD, AdamW
 from kseg.registry import unknown
 
 _LOSSES: dict[str, type] = {
@@ -24,7 +23,6 @@ _LOSSES: dict[str, type] = {
 }
 # What the data and the run say, and not the section `loss`.
 _NOT_OPTIONS = {"ignore_class", "reduction", "name", "dtype"}
-_OPTIMIZERS = ("adamw", "sgd")
 
 
 def make_loss(
@@ -105,63 +103,6 @@ def check_keys(section: Mapping) -> None:
         )
     for term in terms:
         check_keys({key: value for key, value in term.items() if key != "factor"})
-
-
-def make_optimizer(
-    steps: int,
-    name: str = "sgd",
-    learning_rate: float = 0.01,
-    power: float = 0.9,
-    momentum: float = 0.9,
-    weight_decay: float = 1e-4,
-    clip_norm: float | None = None,
-    multipliers: Mapping[str, float] | None = None,
-    drop_every: int | None = None,
-) -> keras.optimizers.Optimizer:
-    """Makes the optimizer, with the poly schedule or one of steps.
-
-    With poly the rate of step s is `learning_rate * (1 - s / steps) ** power` (Chen et
-    al., "DeepLab", section 4.1). Weight decay is decoupled and spares biases and
-    batch norms.
-
-    Args:
-        steps: Number of steps of the whole run.
-        name: `"sgd"` or `"adamw"`.
-        learning_rate: Of the first step.
-        power: Of the poly schedule; 0 keeps the rate constant.
-        momentum: Of SGD; AdamW's moments are Keras's defaults.
-        weight_decay: Share of a weight that a step takes off, per learning rate.
-        clip_norm: Largest global norm of the gradient, or `None`.
-        multipliers: Factors on the learning rate of single layers, as in
-            `kseg.optimizers`.
-        drop_every: Steps after which the rate falls to a tenth, again and again, as
-            the authors of HED and DeconvNet have it; takes the place of poly.
-
-    Returns:
-        The optimizer.
-
-    Raises:
-        ValueError: If the name is unknown.
-    """
-    schedules = keras.optimizers.schedules
-    schedule = (
-        schedules.ExponentialDecay(learning_rate, drop_every, 0.1, staircase=True)
-        if drop_every
-        else schedules.PolynomialDecay(learning_rate, steps, 0.0, power)
-    )
-    options = {
-        "weight_decay": weight_decay,
-        "global_clipnorm": clip_norm,
-        "multipliers": multipliers,
-    }
-    if name == "sgd":
-        optimizer = SGD(schedule, momentum=momentum, **options)
-    elif name == "adamw":
-        optimizer = AdamW(schedule, **options)
-    else:
-        raise ValueError(unknown("optimizer", name, list(_OPTIMIZERS)))
-    optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
-    return optimizer
 
 
 def add_heads(

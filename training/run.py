@@ -69,7 +69,7 @@ def run(name, experiment, directory: Path, resume: bool = False) -> dict:
     Returns:
         The scores, as `metrics.json` holds them.
     """
-    from kseg.training.callbacks import read_state
+    from kseg.training.checkpoints import read_state
     from kseg.training.export import check_options, export
     from kseg.training.fit import fit
     from kseg.training.scribblesup import alternate
@@ -100,8 +100,8 @@ def check_directory(directory: Path, resume: bool, weak: dict) -> None:
         ValueError: If it holds a run and `resume` is not asked for, or one whose
             labels were made in another way.
     """
-    begun = [directory / "run" / "state.json", *directory.glob("rounds/*/labels")]
-    if any(path.exists() for path in begun):
+    begun = [*directory.glob("run/checkpoint-*"), *directory.glob("rounds/*/labels")]
+    if begun:
         if not resume:
             raise ValueError(
                 f"{directory} holds a run already. Say --resume to go on with it, "

@@ -43,7 +43,8 @@ class Examples:
 
     With `augment` it is an endless stream, each pass in its own random order.
     Without, it is the source once, in order, each image fitted into the size,
-    and filled to whole batches by images whose mask is all `ignore_class`.
+    and filled to whole batches by images whose mask is all `ignore_class`. With
+    `weigh_images` the mean of a loss over these batches is that over the source.
 
     Args:
         source: Where images and masks come from.
@@ -67,10 +68,14 @@ class Examples:
         shard: Which worker of how many these examples are for, `(index, count)`. Each
             makes its slice of every batch: batches of all workers, concatenated in
             the order of the index, are those of one worker alone.
+        weigh_images: Whether batches of evaluation that had to be filled have a weight
+            for every image: 0 for what fills them, and so much more for the others
+            that the weights of all batches are 1 in the mean. Not beside `weights`.
 
     Raises:
         ValueError: If the source is empty, `batch_size` is below 1, the border is
-            another, or the shard is none of `count` even slices of a batch.
+            another, the shard is none of `count` even slices of a batch, or there are
+            weights of pixels beside those of images.
     """
 
     def __init__(
@@ -85,6 +90,7 @@ class Examples:
         border: str = "void",
         mixes: Sequence[Mix] = (),
         shard: tuple[int, int] = (0, 1),
+        weigh_images: bool = False,
     ):
         """Checks and stores the arguments."""
         if len(source) == 0 or batch_size < 1:
@@ -99,6 +105,11 @@ class Examples:
                 f"count that divides `batch_size`. Received: {shard} and "
                 f"batch_size={batch_size}."
             )
+        if weigh_images and (weights is not None or augment is not None):
+            raise ValueError(
+                "`weigh_images` is for evaluation without weights of pixels. Received: "
+                f"augment={augment}, weights={weights}."
+            )
         if seed < 0:
             raise ValueError(f"`seed` must not be negative. Received: {seed}.")
         check_border(border)
@@ -112,6 +123,7 @@ class Examples:
         self.border = border
         self.mixes = tuple(mixes)
         self.shard = (index, count)
+        self.weigh_images = weigh_images
         self._kept: dict[int, np.ndarray] = {}
         self._kept_bytes = 0
 
@@ -128,6 +140,14 @@ class Examples:
     def share(self) -> int:
         """Examples of every batch that are made here: all, or those of the shard."""
         return self.batch_size // self.shard[1]
+
+    @property
+    def weights_shape(self) -> tuple[int, ...] | None:
+        """The shape of a batch's weights, of pixels or images; `None` for none."""
+        if self.weights is not None:
+            return (self.share, *self.mask_size)
+        filled = self.steps * self.batch_size > len(self.source)
+        return (self.share,) if self.weigh_images and filled else None
 
     def position(self, number: int) -> int:
         """Returns the position in the stream of the n-th example that is made here.
@@ -170,7 +190,7 @@ class Examples:
                     self.mask_size,
                 )
         else:
-            index = int(_order(self.seed, position // count, count)[position % count])
+            index = self._index(position)
             rng = np.random.default_rng((self.seed, 1, position))
             example = self._augmented(index, self.augment, rng)
             for mix in self.mixes:
@@ -195,12 +215,33 @@ class Examples:
         Returns:
             uint8 images `(share, height, width, 3)`, integer masks
             `(share, mask height, mask width)` and, if there are any, float32 weights
-            of the masks' shape; `share` is `batch_size`, or its part in a shard.
+            of the masks' shape or of images, `(share,)`; `share` is `batch_size`, or
+            its part in a shard.
         """
         first = self.position(step * self.share)
         examples = [self.example(first + i) for i in range(self.share)]
         arrays = zip(*examples, strict=True)
-        return tuple(np.stack(a) for a in arrays if a[0] is not None)
+        batch = tuple(np.stack(a) for a in arrays if a[0] is not None)
+        if self.weights_shape != (self.share,):
+            return batch
+        count = len(self.source)
+        weight = self.steps * self.batch_size / count
+        real = np.arange(first, first + self.share) < count
+        return *batch, np.where(real, weight, 0).astype(np.float32)
+
+    def names(self, step: int) -> list[str]:
+        """Returns what the examples of a training batch are called in the source.
+
+        Args:
+            step: Number of the step since the start of training.
+        """
+        first = self.position(step * self.share)
+        return [self.source.name(self._index(first + i)) for i in range(self.share)]
+
+    def _index(self, position: int) -> int:
+        """Returns the example of the source at a position of the training stream."""
+        epoch, place = divmod(position, len(self.source))
+        return int(_order(self.seed, epoch, len(self.source))[place])
 
     def _augmented(
         self, index: int, augment: Sequence[Callable], rng: np.random.Generator

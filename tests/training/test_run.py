@@ -5,14 +5,13 @@ import shutil
 import subprocess
 import sys
 
-import h5py
 import keras
 import numpy as np
 import pytest
 from PIL import Image
 
 import kseg
-from kseg.training import callbacks, run
+from kseg.training import checkpoints, run
 
 
 def start(config, directory, *more):
@@ -61,46 +60,52 @@ def _rows(lines):
 def test_a_resumed_run_ends_where_an_uninterrupted_one_does(
     policy, config, tmp_path, monkeypatch
 ):
-    """In half precision the scale of the loss goes on too."""
+    """Bit for bit, though it was stopped within an epoch and after one."""
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    options = ("--set", f"fit.dtype_policy={policy}", "export.formats=[]")
+    options = (
+        "--set", f"fit.dtype_policy={policy}", "export.formats=[]", "optimizer.ema=0.9",
+        "fit.checkpoint_steps=1", "network.dropout=0.3",
+    )  # fmt: skip
     assert start(config, whole, *options) == 0
 
-    # Stopped between the first epoch's checkpoint and the second epoch.
     class Stopped(Exception):
         pass
 
-    save = callbacks.Checkpoints.on_epoch_end
+    save = checkpoints.Checkpoints._save
 
-    def save_and_stop(self, epoch, logs=None):
-        save(self, epoch, logs)
-        raise Stopped
+    def stop_at(epochs, step):
+        def save_and_stop(self, state):
+            save(self, state)
+            if (state["epochs"], state["step"]) == (epochs, step):
+                raise Stopped
 
-    monkeypatch.setattr(callbacks.Checkpoints, "on_epoch_end", save_and_stop)
-    with pytest.raises(Stopped):
-        start(config, parts, *options)
+        monkeypatch.setattr(checkpoints.Checkpoints, "_save", save_and_stop)
+        with pytest.raises(Stopped):
+            start(config, parts, "--resume", *options)
+        state = checkpoints.read_state(parts / "run")
+        assert (state["epochs"], state["step"]) == (epochs, step)
+
+    stop_at(0, 1)
+    stop_at(1, 0)
+    stop_at(1, 1)
     monkeypatch.undo()
-    assert json.loads((parts / "run/state.json").read_text())["epochs"] == 1
     assert start(config, parts, "--resume", *options) == 0
 
-    ours, theirs = (_last_weights(d / "run") for d in (whole, parts))
-    assert len(ours) == len(theirs)
+    ours, theirs = (_last_checkpoint(d) for d in (whole, parts))
+    assert ours.keys() == theirs.keys()
     for name in ours:
-        np.testing.assert_allclose(ours[name], theirs[name], rtol=1e-5, atol=1e-6)
+        np.testing.assert_array_equal(ours[name], theirs[name], name)
+    for file in ("run/log.csv", "run/class_iou.csv", "run/state.json"):
+        assert (whole / file).read_text() == (parts / file).read_text()
+    nets = [kseg.load(next(d.glob("*.keras"))).get_weights() for d in (whole, parts)]
+    for one, other in zip(*nets, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
-def _last_weights(directory):
-    """All arrays of the last checkpoint: network, optimizer and random state."""
-    found = {}
-    with h5py.File(directory / callbacks.read_state(directory)["last"]) as file:
-        file.visititems(
-            lambda name, item: (
-                found.update({name: np.asarray(item)})
-                if isinstance(item, h5py.Dataset)
-                else None
-            )
-        )
-    return found
+def _last_checkpoint(directory):
+    """All arrays of the last checkpoint."""
+    with np.load(checkpoints.checkpoints(directory / "run")[0]) as file:
+        return dict(file)
 
 
 def test_a_run_is_not_written_over(config, tmp_path, capsys):
@@ -248,11 +253,11 @@ def test_not_a_number_stops_the_run_and_keeps_the_last_good_epoch(
 ):
     directory = tmp_path / "a"
     assert start(config, directory) == 0
-    kept = _last_weights(directory / "run")
+    kept = _last_checkpoint(directory)
     more = ("--set", "fit.epochs=4", "optimizer.learning_rate=1e30", "--resume")
     assert start(config, directory, *more) == 2
     assert "finite" in capsys.readouterr().err
-    for name, array in _last_weights(directory / "run").items():
+    for name, array in _last_checkpoint(directory).items():
         np.testing.assert_array_equal(array, kept[name])
 
 
@@ -291,7 +296,7 @@ def test_two_replicas_train_like_one(config, tmp_path):
 def test_a_run_whose_record_knows_no_scribbles_goes_on(tmp_path):
     """Records of older versions do not have the section."""
     (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "state.json").write_text("{}")
+    (tmp_path / "run" / "checkpoint-1-0.npz").write_text("")
     (tmp_path / "experiment.json").write_text("{}")
     run.check_directory(tmp_path, True, {})
     with pytest.raises(ValueError, match="began with weak={}"):

@@ -11,7 +11,7 @@ from PIL import Image
 
 import kseg
 from kseg.data import RelabelledSource, open_source, write_mask
-from kseg.training import callbacks, run, scribblesup
+from kseg.training import checkpoints, run, scribblesup
 
 CONFIG = """
     from kseg.training.experiment import Experiment
@@ -147,7 +147,7 @@ def test_a_run_that_was_stopped_ends_as_another(
         if (what, counts[what]) == stop_at:
             raise Stopped
 
-    propagate, save = scribblesup.propagate, callbacks.Checkpoints.on_epoch_end
+    propagate, save = scribblesup.propagate, checkpoints.Checkpoints.on_epoch_end
 
     @functools.wraps(propagate)
     def counted_propagate(*arguments, **options):
@@ -160,7 +160,7 @@ def test_a_run_that_was_stopped_ends_as_another(
         count("epoch")
 
     monkeypatch.setattr(scribblesup, "propagate", counted_propagate)
-    monkeypatch.setattr(callbacks.Checkpoints, "on_epoch_end", counted_save)
+    monkeypatch.setattr(checkpoints.Checkpoints, "on_epoch_end", counted_save)
     with pytest.raises(Stopped):
         start(config, tmp_path / "parts")
     monkeypatch.undo()
