@@ -14,12 +14,20 @@ _MODULES = {
     "check": "check",
     "prepare": "prepare",
     "bench-data": "bench_data",
+    "sweep": "sweep",
+    "results": "results",
     "evaluate": "evaluate",
     "predict": "predict",
     "export": "export",
     "convert": "convert",
     "scribbles": "scribbles",
+    "doctor": "doctor",
+    "lr-find": "lr_find",
 }
+
+# Of these one says what is missing, one reads JSON alone, and one leaves the devices to
+# the runs it starts.
+_WITHOUT_BACKEND = ("doctor", "results", "sweep")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -41,7 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return train(argv[1:])
     arguments = _parser().parse_args(argv)
     try:
-        import_backend()
+        if argv[0] not in _WITHOUT_BACKEND:
+            import_backend()
         return arguments.run(arguments)
     except (ValueError, OSError, ImportError, RuntimeError) as error:
         print(f"kseg: {error}", file=sys.stderr)

@@ -35,7 +35,8 @@ def size_of(path):
         return picture.size
 
 
-COMMANDS = "train list import check prepare bench-data evaluate predict export convert"
+COMMANDS = """train list import check prepare bench-data sweep results evaluate predict
+export convert doctor lr-find"""
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ ROWS = [
     {"backbones", "losses", "metrics", "optimizers", "raster"},
     {"networks"},
     {"data", "export", "inference", "weak"},
-    {"cli", "commands", "convert", "models", "training"},
+    {"cli", "commands", "convert", "installation", "models", "training"},
 ]
 TOP = len(ROWS) - 1
 ROW = {box: row for row, boxes in enumerate(ROWS) for box in boxes}

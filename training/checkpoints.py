@@ -19,6 +19,7 @@ from kseg.files import whole_file, write_json
 from kseg.metrics import MeanIoU
 from kseg.training.average import averaged_weights
 from kseg.training.callbacks import collapsed_class
+from kseg.training.devices import on_one_host, writes
 
 _NEW = {
     "epochs": 0,
@@ -115,6 +116,8 @@ class Checkpoints(keras.callbacks.Callback):
         """Writes a checkpoint, and keeps it and the one before."""
         if keras.backend.backend() == "jax":
             self.model.jax_state_sync()
+        if not writes():
+            return
         name = f"checkpoint-{state['epochs']:06d}-{state['step']:08d}.npz"
         _write(self.directory / name, _groups(self.model), state)
         kept = checkpoints(self.directory)[:2]
@@ -180,7 +183,7 @@ def restore(directory: Path, model: keras.Model) -> dict:
         ValueError: If the checkpoint is of another model or optimizer, or all are
             damaged.
     """
-    found = _newest(directory)
+    found = on_one_host(lambda: _newest(directory))
     if not found:
         return {}
     path, arrays = found
@@ -208,7 +211,7 @@ def load_best(directory: Path, state: Mapping, model: keras.Model) -> None:
         ValueError: If the file is damaged or of another model.
     """
     path = directory / state["best"]
-    arrays = _read(path)
+    arrays = on_one_host(lambda: _read(path))
     if arrays is None:
         raise ValueError(
             f"The weights of the best epoch must be whole. Received: {path}, which is "
@@ -224,6 +227,8 @@ def write_tables(directory: Path, state: Mapping) -> None:
         directory: Where they go.
         state: Of the run.
     """
+    if not writes():
+        return
     shown = {k: v for k, v in state.items() if k not in ("history", "metrics")}
     write_json(directory / "state.json", shown)
     rows = state["history"]
@@ -262,6 +267,8 @@ def _groups(model: keras.Model) -> dict[str, list]:
 
 def _write(path: Path, groups: Mapping[str, Sequence], state: Mapping = _NEW) -> None:
     """Writes variables and a state to a file that appears whole or not at all."""
+    if not writes():
+        return
     arrays = {
         f"{group}/{number}": keras.ops.convert_to_numpy(variable)
         for group, variables in groups.items()

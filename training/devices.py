@@ -7,6 +7,7 @@ The hosts find each other by the variables that `keras.distribution.initialize` 
 """
 
 import contextlib
+import functools
 import json
 import os
 import pickle
@@ -151,18 +152,28 @@ def on_one_host(function: Callable[[], T]) -> T:
 def all_devices():
     """Returns a context in which what is built and trained is on all devices.
 
-    One device is taken as it is, without a strategy. On JAX training must be inside
-    of it, too.
+    On TensorFlow one device has a strategy too, under which `fit` makes the metrics
+    before the first batch: what they had summed up can be put back. A model that was
+    built inside of one such context must be trained inside of one.
     """
     backend = keras.backend.backend()
-    if backend == "tensorflow" and len(_tensorflow_devices()) > 1:
-        import tensorflow as tf
-
-        return tf.distribute.MirroredStrategy(_tensorflow_devices()).scope()
+    if backend == "tensorflow":
+        return _strategy(tuple(_tensorflow_devices())).scope()
     if backend == "jax" and len(keras.distribution.list_devices()) > 1:
         # Every host makes its own part of a batch: see `Feeds.spread`.
         return keras.distribution.DataParallel(auto_shard_dataset=False).scope()
     return contextlib.nullcontext()
+
+
+@functools.cache
+def _strategy(devices: tuple[str, ...]):
+    """Returns the strategy of the devices: a model belongs to one object of it."""
+    import tensorflow as tf
+
+    if len(devices) == 1:
+        # It can compile with XLA and accumulate gradients, as a mirrored one cannot.
+        return tf.distribute.OneDeviceStrategy(devices[0])
+    return tf.distribute.MirroredStrategy(list(devices))
 
 
 def replicas() -> int:

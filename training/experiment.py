@@ -24,6 +24,8 @@ class Experiment:
         optimizer: Arguments of `kseg.training.optimizer.make_optimizer`.
         fit: Arguments of `kseg.training.fit.fit`.
         auxiliary: Arguments of `kseg.training.parts.add_heads`, or empty.
+        distillation: Arguments of `kseg.training.distillation.add_teacher`, or empty:
+            training without a teacher.
         weak: Arguments of `kseg.training.scribblesup.alternate`, or empty: training
             on the masks as they are.
         export: Arguments of `kseg.training.export.export`.
@@ -35,6 +37,7 @@ class Experiment:
     optimizer: dict = dataclasses.field(default_factory=dict)
     fit: dict = dataclasses.field(default_factory=dict)
     auxiliary: dict = dataclasses.field(default_factory=dict)
+    distillation: dict = dataclasses.field(default_factory=dict)
     weak: dict = dataclasses.field(default_factory=dict)
     export: dict = dataclasses.field(default_factory=dict)
 
@@ -83,6 +86,11 @@ class Experiment:
                 "The section `auxiliary` must name a layer as `tap`, or layers as "
                 f"`outputs`. Received: {self.auxiliary}."
             )
+        if self.distillation and "teacher" not in self.distillation:
+            raise ValueError(
+                "The section `distillation` must name a model as `teacher`. Received: "
+                f"{self.distillation}."
+            )
         for field in dataclasses.fields(self):
             known = self.known_keys(field.name)
             for key in getattr(self, field.name):
@@ -96,7 +104,15 @@ class Experiment:
         """Returns the keys that a section may have."""
         from kseg.data.catalogue import option_names
         from kseg.networks import builder
-        from kseg.training import export, feeds, fit, optimizer, parts, scribblesup
+        from kseg.training import (
+            distillation,
+            export,
+            feeds,
+            fit,
+            optimizer,
+            parts,
+            scribblesup,
+        )
 
         functions = {
             "network": lambda: _parameters(builder(self.network["name"])) | {"name"},
@@ -110,6 +126,9 @@ class Experiment:
             ),
             "fit": lambda: (
                 _parameters(fit.fit) - {"experiment", "directory", "resume", "train"}
+            ),
+            "distillation": lambda: (
+                _parameters(distillation.add_teacher) - {"trained", "factors"}
             ),
             "weak": lambda: {"rounds", *scribblesup.option_names()},
             "auxiliary": lambda: _parameters(parts.add_heads) - {"model"},

@@ -68,9 +68,6 @@ class Feeds:
         self.val_examples.batch_size += -self.val_examples.batch_size % devices
         self.train_examples.shard = self.val_examples.shard = host
 
-    def check_replicas(self, count):
-        self.spread(count)
-
     def clear(self) -> None:
         """Gives the memory of decoded examples back: TensorFlow keeps its feeds."""
         for examples in (self.train_examples, self.val_examples):

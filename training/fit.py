@@ -6,7 +6,7 @@ from pathlib import Path
 
 import keras
 
-from kseg import backbones, metrics, networks
+from kseg import backbones, losses, metrics, networks
 from kseg.data import Source
 from kseg.data.tf_calls import original_errors
 from kseg.files import write_json
@@ -15,11 +15,22 @@ from kseg.training import parts
 from kseg.training.average import ValidateAverage
 from kseg.training.callbacks import ClassScores
 from kseg.training.checkpoints import Checkpoints, is_over, load_best, restore
-from kseg.training.devices import all_devices, jit_compile, replicas
+from kseg.training.devices import (
+    all_devices,
+    check_compile_options,
+    host,
+    jit_compile,
+    leave_hosts,
+    replicas,
+    writes,
+)
+from kseg.training.distillation import add_teacher
 from kseg.training.export import check_scores
 from kseg.training.feeds import Feeds, open_feeds
 from kseg.training.not_finite import StopOnNaN, guarded
 from kseg.training.optimizer import make_optimizer
+from kseg.training.small_logits import without_last_resize
+from kseg.training.trackers import check_trackers, make_trackers
 
 
 def fit(
@@ -34,6 +45,8 @@ def fit(
     patience: int | None = None,
     checkpoint_steps: int | None = None,
     freeze_batch_norm: bool = False,
+    resize_in_loss: bool = False,
+    trackers: Sequence[str] | None = None,
     train: Source | None = None,
 ):
     """Trains the network on all visible devices.
@@ -55,6 +68,10 @@ def fit(
         freeze_batch_norm: Whether the network's batch norms keep their statistics and
             scales, as in fine-tuning with small batches; that of an auxiliary head
             learns.
+        resize_in_loss: Whether loss and metrics enlarge the logits themselves, band by
+            band, for the memory of large crops; values and gradients stay the same.
+        trackers: What follows the run: of `"tensorboard"`, `"mlflow"` and `"wandb"`;
+            `None` for TensorBoard, where it is installed.
         train: What to train on; `None` for the training split of the data.
 
     Returns:
@@ -66,6 +83,7 @@ def fit(
         FloatingPointError: If the loss is not finite; the message says where from.
     """
     check_keep(keep)
+    check_trackers(trackers)
     for name, value in (("patience", patience), ("checkpoint_steps", checkpoint_steps)):
         if value is not None and value < 1:
             raise ValueError(f"`fit.{name}` must be 1 or more. Received: {value}.")
@@ -75,8 +93,9 @@ def fit(
     check_scores(experiment.export.get("scores", ()), feeds.train.labels)
     steps = steps_per_epoch or feeds.train_examples.steps
     with all_devices():
+        several = replicas() > 1
         model, trained, heads, scores = compiled(
-            experiment, feeds, epochs * steps, freeze_batch_norm
+            experiment, feeds, epochs * steps, freeze_batch_norm, resize_in_loss
         )
 
     checkpoints = directory / "run"
@@ -86,8 +105,9 @@ def fit(
         print(f"going on after epoch {state['epochs']}{step}")
     else:
         feeds.check()
-    checkpoints.mkdir(parents=True, exist_ok=True)
-    write_json(directory / "experiment.json", experiment.to_dict())
+    if writes():
+        checkpoints.mkdir(parents=True, exist_ok=True)
+        write_json(directory / "experiment.json", experiment.to_dict())
     print(f"experiment: {experiment.to_dict()}")
     monitor = f"val_{'logits_' if heads else ''}mean_iou"
     names = feeds.train.labels.names
@@ -99,8 +119,11 @@ def fit(
             ValidateAverage(),
             keeper,
             ClassScores(scores[0], feeds.train.labels, keeper.state["history"]),
-            *tensorboard(checkpoints),
         ]
+        if writes():
+            callbacks += make_trackers(
+                trackers, experiment, feeds, scores[0], directory
+            )
         train_epochs(trained, feeds, heads, keeper.state, steps, epochs, callbacks)
         # Keras leaves the average in the place of the weights.
         state = restore(checkpoints, trained)
@@ -109,10 +132,12 @@ def fit(
         load_best(checkpoints, state, trained)
     else:
         trained.optimizer.finalize_variable_values(trained.trainable_variables)
-    if dtype_policy != "float32":
-        # Half precision is a matter of training; what is measured and shipped is not.
+    weights = model.get_weights()
+    leave_hosts()
+    if several or dtype_policy != "float32":
+        # Half precision and several devices are a matter of training; what is measured
+        # and shipped is not.
         keras.config.set_dtype_policy("float32")
-        weights = model.get_weights()
         model = networks.build(**{**experiment.network, "weights": None})
         model.set_weights(weights)
     return model, feeds
@@ -143,7 +168,7 @@ def train_epochs(
     """
     done, begun = state["epochs"], state["step"]
     first = done * steps + begun
-    with original_errors():
+    with all_devices(), original_errors():
         trained.fit(
             feeds.training(first, heads),
             validation_data=feeds.validation(heads),
@@ -156,7 +181,11 @@ def train_epochs(
 
 
 def compiled(
-    experiment, feeds: Feeds, steps: int, freeze_batch_norm: bool = False
+    experiment,
+    feeds: Feeds,
+    steps: int,
+    freeze_batch_norm: bool = False,
+    resize_in_loss: bool = False,
 ) -> tuple[keras.Model, keras.Model, tuple[str, ...], list[keras.metrics.Metric]]:
     """Builds what is trained, inside of `all_devices`.
 
@@ -165,6 +194,7 @@ def compiled(
         feeds: On what; masks are cropped to what the network returns.
         steps: Steps of the whole run.
         freeze_batch_norm: As in `fit`.
+        resize_in_loss: As in `fit`.
 
     Returns:
         The network; the compiled model, which shares its layers and has the heads; the
@@ -176,7 +206,8 @@ def compiled(
     """
     labels = feeds.train.labels
     set_num_classes(experiment.network, labels)
-    feeds.check_replicas(replicas())
+    check_compile_options(accumulate=experiment.optimizer.get("accumulate", 1))
+    feeds.spread(replicas(), host())
     model = networks.build(**experiment.network)
     if freeze_batch_norm:
         backbones.freeze_batch_norm(model)
@@ -187,13 +218,30 @@ def compiled(
         for metric in (metrics.MeanIoU, metrics.PixelAccuracy, metrics.MeanAccuracy)
     ]
     trained, loss_weights = parts.add_heads(model, **experiment.auxiliary)
+    if experiment.distillation:
+        trained, loss_weights = add_teacher(
+            trained, loss_weights, **experiment.distillation
+        )
     heads = tuple(loss_weights)
     optimizer = make_optimizer(steps, model=model, **experiment.optimizer)
+    loss_of, scored = dict.fromkeys(heads, loss), scores
+    if experiment.distillation:
+        if resize_in_loss:
+            raise ValueError(
+                "A teacher is compared with on the whole map. Received: a section "
+                "`distillation` and fit.resize_in_loss=True. Leave one out."
+            )
+        loss_of["distillation"] = losses.MeanOverPixels(labels.ignore_class)
+    if resize_in_loss:
+        trained, aligned = without_last_resize(trained)
+        loss_of = {head: losses.Resized(loss, aligned[head]) for head in aligned}
+        main = aligned["logits"]  # the name of the last layer, and of the first head
+        scored = [metrics.Resized(score, main) for score in scores]
     trained.compile(
         guarded(optimizer),
-        loss=dict.fromkeys(heads, loss) or loss,
+        loss=loss_of if heads else loss_of.get("logits", loss),
         loss_weights=loss_weights or None,
-        metrics={"logits": scores} if heads else scores,
+        metrics={"logits": scored} if heads else scored,
         jit_compile=jit_compile(),
     )
     trained.optimizer.build(trained.trainable_variables)
@@ -239,10 +287,3 @@ def set_num_classes(network: dict, labels: Labels) -> None:
             f"network.num_classes={network['num_classes']}, and "
             f"{labels.num_classes} classes in the data: {list(labels.names)}."
         )
-
-
-def tensorboard(directory: Path) -> list:
-    """Returns the TensorBoard callback on TensorFlow, which it needs."""
-    if keras.backend.backend() != "tensorflow":
-        return []
-    return [keras.callbacks.TensorBoard(directory / "tensorboard", write_graph=False)]

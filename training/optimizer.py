@@ -111,7 +111,7 @@ def make_schedule(
     power: float = 0.9,
     warmup_steps: int = 0,
     drop_every: int | None = None,
-) -> schedules.LearningRateSchedule:
+) -> schedules.LearningRateSchedule | float:
     """Makes the schedule of the learning rate.
 
     Args:
@@ -123,7 +123,7 @@ def make_schedule(
         drop_every: As in `make_optimizer`.
 
     Returns:
-        The schedule.
+        The schedule, or the rate that stays.
 
     Raises:
         ValueError: If the name is unknown, steps are negative or missing.
@@ -140,9 +140,12 @@ def make_schedule(
         )
     elif name == "cosine":
         rate = schedules.CosineDecay(learning_rate, steps)
-    elif name in ("poly", "constant"):
-        power = power if name == "poly" else 0.0
+    elif name == "poly":
         rate = schedules.PolynomialDecay(learning_rate, steps, 0.0, power)
+    elif name == "constant" and not warmup_steps:
+        return learning_rate
+    elif name == "constant":
+        rate = schedules.PolynomialDecay(learning_rate, steps, 0.0, power=0.0)
     else:
         raise ValueError(unknown("schedule", name, list(_SCHEDULES)))
     return WarmUp(rate, warmup_steps) if warmup_steps else rate

@@ -67,22 +67,33 @@ def run(name, experiment, directory: Path, resume: bool = False) -> dict:
         resume: Whether to go on from what `directory` holds.
 
     Returns:
-        The scores, as `metrics.json` holds them.
+        The scores, as `metrics.json` holds them; of several hosts, on the one that
+        writes, and nothing on the others.
+
+    Raises:
+        ValueError: If the experiment is wrong, or is not for several hosts.
     """
+    from kseg.training import devices
     from kseg.training.checkpoints import read_state
     from kseg.training.export import check_options, export
     from kseg.training.fit import fit
     from kseg.training.scribblesup import alternate
 
-    check_directory(directory, resume, experiment.to_dict()["weak"])
+    devices.join_hosts()
+    weak = experiment.to_dict()["weak"]
+    devices.on_one_host(lambda: check_directory(directory, resume, weak))
     check_options(**experiment.export)
     trained = directory
     if experiment.weak:
+        devices.check_alone("`weak`")
         model, feeds, trained = alternate(
             experiment, directory, resume, **experiment.weak
         )
     else:
-        model, feeds = fit(experiment, directory, resume, **experiment.fit)
+        with devices.one_host_prints():
+            model, feeds = fit(experiment, directory, resume, **experiment.fit)
+    if not devices.writes():
+        return {}
     state = read_state(trained / "run")
     return export(name, experiment, model, feeds, directory, state, **experiment.export)
 

@@ -47,7 +47,8 @@ def throughput(experiment, seconds: float = 10.0) -> dict[str, float]:
         batches = _batches(feeds.training(0, heads))
         batch = _warm_up(batches, seconds / 4)
         feed = size * _pace(batches, seconds)
-    model = size / _step(trained, batch, seconds)
+    with all_devices():
+        model = size / _step(trained, batch, seconds)
     feeds.clear()
     return {"read": read, "kept": kept, "feed": feed, "model": model}
 

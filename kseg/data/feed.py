@@ -41,9 +41,9 @@ def tf_feed(
         (examples.share, *examples.size, 3),
         (examples.share, *examples.mask_size),
     ]
-    if examples.weights is not None:
+    if examples.weights_shape is not None:
         types.append(tf.float32)
-        shapes.append(shapes[1])
+        shapes.append(examples.weights_shape)
     batch = for_tensorflow(examples.batch)
 
     def load(step):

@@ -13,6 +13,8 @@ from kseg.layers.convolution import (
 )
 from kseg.layers.crop import CropLike, crop_centre
 from kseg.layers.dilation import stride_and_dilation
+from kseg.layers.divergence import TeacherDivergence
+from kseg.layers.enlarged import Enlarged, map_pixels, sum_pixels
 from kseg.layers.local_response import LocalResponseNormalization
 from kseg.layers.mean_field import MeanField
 from kseg.layers.object_context import ObjectAttention, ObjectRegions
@@ -32,6 +34,7 @@ __all__ = [
     "Box",
     "CropLike",
     "DilatedMaxPooling2D",
+    "Enlarged",
     "LayerNormalization",
     "LocalResponseNormalization",
     "MapAttention",
@@ -43,6 +46,7 @@ __all__ = [
     "PadToLeast",
     "ResizeLike",
     "Shrink",
+    "TeacherDivergence",
     "ValidSize",
     "atrous_spatial_pyramid",
     "bilinear_transposed",
@@ -53,7 +57,9 @@ __all__ = [
     "enlarge_box",
     "enlarge_cells",
     "fixed_padding",
+    "map_pixels",
     "norm_relu",
     "separable_conv_bn_relu",
     "stride_and_dilation",
+    "sum_pixels",
 ]

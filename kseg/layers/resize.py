@@ -1,7 +1,6 @@
 """Bilinear resizing of one tensor to the height and width of another."""
 
 import keras
-import numpy as np
 from keras import ops
 
 
@@ -36,24 +35,14 @@ class ResizeLike(keras.layers.Layer):
             Float tensor `(batch, new_height, new_width, channels)`.
         """
         if keras.backend.backend() == "tensorflow":
-            resized = self._resize_on_tensorflow(x, reference)
-        elif self.align_corners:
-            resized = _resize_side(x, reference.shape[1], axis=1)
-            resized = _resize_side(resized, reference.shape[2], axis=2)
+            import tensorflow as tf
+
+            size = tf.shape(reference)[1:3]
         else:
-            size = tuple(reference.shape[1:3])
-            resized = ops.image.resize(
-                x, size, interpolation="bilinear", data_format="channels_last"
-            )
-        return ops.cast(resized, self.compute_dtype)
-
-    def _resize_on_tensorflow(self, x, reference):
-        import tensorflow as tf
-
-        size = tf.shape(reference)[1:3]
-        if not self.align_corners:
-            return tf.image.resize(x, size)
-        return tf.raw_ops.ResizeBilinear(images=x, size=size, align_corners=True)
+            size = reference.shape[1:3]
+        return ops.cast(
+            resize_bilinear(x, size, self.align_corners), self.compute_dtype
+        )
 
     def compute_output_shape(self, x_shape, reference_shape):
         """Returns `x_shape` with the height and width of `reference_shape`."""
@@ -64,13 +53,59 @@ class ResizeLike(keras.layers.Layer):
         return {**super().get_config(), "align_corners": self.align_corners}
 
 
+def resize_bilinear(x, size, align_corners: bool = False):
+    """Resizes without antialiasing.
+
+    Args:
+        x: Float tensor `(batch, height, width, channels)`.
+        size: New height and width, on TensorFlow also as an int32 tensor `(2,)`.
+        align_corners: As in `ResizeLike`.
+
+    Returns:
+        Float tensor `(batch, new_height, new_width, channels)`.
+    """
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        if not align_corners:
+            return tf.image.resize(x, size)
+        return tf.raw_ops.ResizeBilinear(images=x, size=size, align_corners=True)
+    if align_corners:
+        return _resize_side(_resize_side(x, size[0], axis=1), size[1], axis=2)
+    return ops.image.resize(
+        x, tuple(size), interpolation="bilinear", data_format="channels_last"
+    )
+
+
+def source_positions(size, old_size, align_corners: bool):
+    """Returns where the pixels of a resized side lie on the side as it was.
+
+    They are computed in float32, as TensorFlow's own resizing does.
+
+    Args:
+        size: Pixels of the new side, an integer or an int32 scalar.
+        old_size: Pixels of the old side, likewise.
+        align_corners: As in `ResizeLike`.
+
+    Returns:
+        Float tensor `(size,)`, 0 to `old_size - 1`.
+    """
+    pixels = ops.arange(size, dtype="float32")
+    size, old_size = ops.cast(size, "float32"), ops.cast(old_size, "float32")
+    if align_corners:
+        positions = pixels * ((old_size - 1) / ops.maximum(size - 1, 1))
+    else:
+        positions = (pixels + 0.5) * (old_size / size) - 0.5
+    return ops.clip(positions, 0, old_size - 1)
+
+
 def _resize_side(x, size, axis):
     """Interpolates linearly between the corner-aligned pixels of one axis."""
-    last = x.shape[axis] - 1
-    position = np.linspace(0, last, size) if size > 1 else np.zeros(1)
-    low = np.floor(position).astype("int32")
-    high = np.minimum(low + 1, last)
-    weight = np.expand_dims(position - low, [i for i in range(4) if i != axis])
+    position = source_positions(size, x.shape[axis], align_corners=True)
+    low = ops.floor(position)
+    weight = ops.expand_dims(position - low, [i for i in range(4) if i != axis])
     weight = ops.cast(weight, x.dtype)
+    low = ops.cast(low, "int32")
+    high = ops.minimum(low + 1, x.shape[axis] - 1)
     below, above = ops.take(x, low, axis=axis), ops.take(x, high, axis=axis)
     return below + weight * (above - below)

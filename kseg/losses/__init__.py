@@ -5,9 +5,11 @@ from kseg.losses.class_balanced import ClassBalancedCrossEntropy
 from kseg.losses.cross_entropy import CrossEntropy
 from kseg.losses.focal import FocalCrossEntropy
 from kseg.losses.lovasz import LovaszSoftmax
+from kseg.losses.mean_over_pixels import MeanOverPixels
 from kseg.losses.ohem import OhemCrossEntropy
 from kseg.losses.overlap import Dice, Jaccard, Tversky
 from kseg.losses.pixel_weights import PixelWeightedLoss
+from kseg.losses.resized import Resized
 from kseg.losses.weighted_sum import WeightedSum
 
 __all__ = [
@@ -18,8 +20,10 @@ __all__ = [
     "FocalCrossEntropy",
     "Jaccard",
     "LovaszSoftmax",
+    "MeanOverPixels",
     "OhemCrossEntropy",
     "PixelWeightedLoss",
+    "Resized",
     "Tversky",
     "WeightedSum",
 ]

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
+from kseg.layers import map_pixels
 from kseg.losses.pixel_weights import PixelWeightedLoss, mask_and_factors
 
 
@@ -45,6 +46,8 @@ class ClassBalancedCrossEntropy(PixelWeightedLoss):
     >>> round(float(loss(mask, logits) / np.log(2)), 6)  # 1/3 + 1/3 + 2/3
     1.333333
     """
+
+    by_bands = True
 
     def __init__(
         self,
@@ -87,7 +90,7 @@ class ClassBalancedCrossEntropy(PixelWeightedLoss):
                 f"height, width, 1). Received: {tuple(y_pred.shape)}. CrossEntropy "
                 "takes one per class."
             )
-        logits = ops.squeeze(y_pred, -1)
+        logits = map_pixels(lambda x: ops.squeeze(x, -1), y_pred)
         labels, factors = mask_and_factors(y_true, logits.dtype)
         edge, rest = labels == 1, labels == 0
         known = edge | rest | self.is_ignored(labels)

@@ -174,19 +174,17 @@ def sums(values):
     return ops.sum(values, axis=(1, 2))
 
 
-def counted_classes(pixels: Pixels, truth, classes: str):
+def counted_classes(present, classes: str):
     """Returns which classes count in the mean over the classes of an image.
 
     Args:
-        pixels: The masks.
-        truth: What `Pixels.one_hot` returns.
-        classes: `"present"` for those in the mask, at pixels that weigh something;
-            `"all"` for all, unless no pixel does.
+        present: Which classes are in the mask, at pixels that weigh something,
+            boolean `(batch, num_classes)`.
+        classes: `"present"` for these; `"all"` for all, unless there are none.
 
     Returns:
         Boolean tensor `(batch, num_classes)`.
     """
-    present = ops.any(truth * pixels.factors[..., None] > 0, axis=(1, 2))
     if classes == "present":
         return present
     return present | ops.any(present, axis=-1, keepdims=True)

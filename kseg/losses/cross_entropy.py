@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
+from kseg.layers import map_pixels
 from kseg.losses.class_loss import ClassLoss
 
 
@@ -47,6 +48,8 @@ class CrossEntropy(ClassLoss):
     4.5e-05
     """
 
+    by_bands = True
+
     def __init__(
         self,
         ignore_class: int | Sequence[int] | None = 255,
@@ -76,17 +79,21 @@ def of_pixels(labels, logits, label_smoothing: float = 0.0):
 
     Args:
         labels: Class ids `(batch, height, width)`, int32.
-        logits: Logits `(batch, height, width, num_classes)`.
+        logits: Logits `(batch, height, width, num_classes)`, or `Enlarged` ones.
         label_smoothing: Share of a label that is spread over all classes.
 
     Returns:
         Float tensor `(batch, height, width)`.
     """
-    losses = ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)
-    if not label_smoothing:
-        return losses
-    of_all = -ops.mean(ops.log_softmax(logits, axis=-1), axis=-1)
-    return (1 - label_smoothing) * losses + label_smoothing * of_all
+
+    def of_part(logits, labels):
+        losses = ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)
+        if not label_smoothing:
+            return losses
+        of_all = -ops.mean(ops.log_softmax(logits, axis=-1), axis=-1)
+        return (1 - label_smoothing) * losses + label_smoothing * of_all
+
+    return map_pixels(of_part, logits, labels)
 
 
 def check_label_smoothing(label_smoothing: float) -> None:

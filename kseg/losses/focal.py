@@ -43,6 +43,8 @@ class FocalCrossEntropy(ClassLoss):
     0.25
     """
 
+    by_bands = True
+
     def __init__(
         self,
         ignore_class: int | Sequence[int] | None = 255,

@@ -67,9 +67,8 @@ class LovaszSoftmax(ClassLoss):
         errors = ops.abs(truth - ops.softmax(logits, axis=-1))
         measure = pixels.factors[..., None] * ops.ones_like(truth)
         losses = lovasz_extension(*map(_by_class, (errors, truth, measure)))
-        return self.mean_over_classes(
-            losses, counted_classes(pixels, truth, self.classes)
-        )
+        present = ops.any(truth * measure > 0, axis=(1, 2))
+        return self.mean_over_classes(losses, counted_classes(present, self.classes))
 
     def get_config(self):
         """Returns the arguments of the constructor."""

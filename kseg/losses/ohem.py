@@ -51,6 +51,8 @@ class OhemCrossEntropy(ClassLoss):
     1.0
     """
 
+    by_bands = True
+
     def __init__(
         self,
         ignore_class: int | Sequence[int] | None = 255,

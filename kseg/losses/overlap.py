@@ -16,11 +16,33 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
-from kseg.losses.class_loss import ClassLoss, check_classes, counted_classes, sums
+from kseg.layers import sum_pixels
+from kseg.losses.class_loss import (
+    ClassLoss,
+    Pixels,
+    check_classes,
+    counted_classes,
+    sums,
+)
+
+
+def _overlaps(logits, *pixels):
+    """Returns TP, FP, FN and the number of pixels, `(batch, 4, num_classes)`."""
+    pixels = Pixels(*pixels)
+    truth = pixels.one_hot(logits.shape[-1])
+    factors = pixels.factors[..., None]
+    predicted = ops.softmax(logits, axis=-1)
+    both = sums(factors * truth * predicted)
+    extra = sums(factors * (1 - truth) * predicted)
+    missed = sums(factors * truth * (1 - predicted))
+    count = sums(ops.cast(factors * truth > 0, factors.dtype))
+    return ops.stack([both, extra, missed, count], axis=1)
 
 
 class _Overlap(ClassLoss):
     """1 - (TP + smooth) / (TP + alpha FP + beta FN + smooth), a mean over classes."""
+
+    by_bands = True
 
     def __init__(self, alpha, beta, smooth, classes, *arguments):
         """Checks and stores the arguments; the last are those of `ClassLoss`."""
@@ -40,17 +62,13 @@ class _Overlap(ClassLoss):
 
     def of_images(self, pixels, logits):
         """Computes the loss of each image, as `ClassLoss.call` describes."""
-        factors = pixels.factors[..., None]
-        truth = pixels.one_hot(logits.shape[-1])
-        predicted = ops.softmax(logits, axis=-1)
-        both = sums(factors * truth * predicted)
-        extra = sums(factors * (1 - truth) * predicted)
-        missed = sums(factors * truth * (1 - predicted))
+        summed = sum_pixels(_overlaps, logits, *pixels)
+        both, extra, missed, count = ops.unstack(summed, 4, axis=1)
         smooth = self._smooth_of_tversky()
         whole = both + self._alpha * extra + self._beta * missed + smooth
         index = (both + smooth) / ops.where(whole > 0, whole, 1)
         return self.mean_over_classes(
-            1 - index, counted_classes(pixels, truth, self.classes)
+            1 - index, counted_classes(count > 0, self.classes)
         )
 
     def _smooth_of_tversky(self) -> float:

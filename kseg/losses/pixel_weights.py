@@ -24,6 +24,9 @@ class PixelWeightedLoss(keras.losses.Loss):
         ValueError: If an id is no integer.
     """
 
+    # Whether `call` takes logits that are `kseg.layers.Enlarged`.
+    by_bands = False
+
     def __init__(
         self,
         ignore_class: int | Sequence[int] | None,

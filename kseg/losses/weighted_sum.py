@@ -55,6 +55,11 @@ class WeightedSum(PixelWeightedLoss):
         self.losses = list(losses)
         self.factors = [float(factor) for factor in factors]
 
+    @property
+    def by_bands(self) -> bool:
+        """Whether all of the losses can be computed band by band."""
+        return all(loss.by_bands for loss in self.losses)
+
     def call(self, y_true, y_pred):
         """Computes the loss of each image; the arguments are those of the losses."""
         terms = zip(self.factors, self.losses, strict=True)

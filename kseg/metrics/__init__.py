@@ -25,6 +25,7 @@ from kseg.metrics.partition import (
     information_scores,
     rand_scores,
 )
+from kseg.metrics.resized import Resized
 from kseg.metrics.trimap import TrimapScores, border_distance
 from kseg.metrics.warping import warp, warping_error
 
@@ -39,6 +40,7 @@ __all__ = [
     "MembraneScores",
     "PartitionScore",
     "PixelAccuracy",
+    "Resized",
     "TrimapScores",
     "adapted_rand_error",
     "border_distance",

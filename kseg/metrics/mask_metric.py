@@ -169,7 +169,7 @@ class MaskMetric(keras.metrics.Metric):
                 out of range or a weight is neither 0 nor 1.
         """
         true = _mask(ops.convert_to_tensor(y_true), "y_true")
-        predicted = self._predicted_mask(ops.convert_to_tensor(y_pred))
+        predicted = self.class_ids(ops.convert_to_tensor(y_pred))
         pairs = zip(tuple(true.shape), tuple(predicted.shape), strict=True)
         if any(None not in pair and pair[0] != pair[1] for pair in pairs):
             raise ValueError(
@@ -236,8 +236,18 @@ class MaskMetric(keras.metrics.Metric):
             "ignore_class": self.ignore_class,
         }
 
-    def _predicted_mask(self, y_pred: Any) -> Any:
-        """Returns `(batch, height, width)` class ids from scores or ids."""
+    def class_ids(self, y_pred: Any) -> Any:
+        """Returns the predicted class of each pixel.
+
+        Args:
+            y_pred: Scores or ids, as `update_state` takes them.
+
+        Returns:
+            Class ids `(batch, height, width)`, int32 where they come from scores.
+
+        Raises:
+            ValueError: If the shape is wrong.
+        """
         if not keras.backend.is_float_dtype(y_pred.dtype):
             return _mask(y_pred, "y_pred")
         shape = tuple(y_pred.shape)
