@@ -5,8 +5,9 @@ KERAS_BACKEND=jax python benchmarks/loss_memory.py
 
 Cross-entropy of 19 classes, its value and its gradient to the small logits, compiled.
 On TensorFlow the memory is the most that was resident in a process of its own, less
-what a call on 32x64 pixels left; on JAX, what XLA sets aside beside the arguments. Times
-are medians of calls taken in turns in one process. Value and gradient are compared.
+what a call on 32x64 pixels left; on JAX, what XLA sets aside beside the arguments.
+Times are medians of calls taken in turns in one process. Values and gradients are
+compared.
 """
 
 import argparse

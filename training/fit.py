@@ -29,6 +29,7 @@ from kseg.training.export import check_scores
 from kseg.training.feeds import Feeds, open_feeds
 from kseg.training.not_finite import StopOnNaN, guarded
 from kseg.training.optimizer import make_optimizer
+from kseg.training.recompute import recomputed
 from kseg.training.small_logits import without_last_resize
 from kseg.training.trackers import check_trackers, make_trackers
 
@@ -46,6 +47,8 @@ def fit(
     checkpoint_steps: int | None = None,
     freeze_batch_norm: bool = False,
     resize_in_loss: bool = False,
+    recompute: bool | int = False,
+    xla: bool = False,
     trackers: Sequence[str] | None = None,
     train: Source | None = None,
 ):
@@ -70,6 +73,10 @@ def fit(
             learns.
         resize_in_loss: Whether loss and metrics enlarge the logits themselves, band by
             band, for the memory of large crops; values and gradients stay the same.
+        recompute: Whether activations are computed again for the gradients instead of
+            kept, as `kseg.training.recompute.recomputed` has it; or in how many parts.
+        xla: Whether to compile with XLA on one TensorFlow device; on JAX there is no
+            other way.
         trackers: What follows the run: of `"tensorboard"`, `"mlflow"` and `"wandb"`;
             `None` for TensorBoard, where it is installed.
         train: What to train on; `None` for the training split of the data.
@@ -92,10 +99,16 @@ def fit(
     feeds = open_feeds(**{"seed": seed, **experiment.data}, train=train)
     check_scores(experiment.export.get("scores", ()), feeds.train.labels)
     steps = steps_per_epoch or feeds.train_examples.steps
+    options = {
+        "freeze_batch_norm": freeze_batch_norm,
+        "resize_in_loss": resize_in_loss,
+        "recompute": recompute,
+        "xla": xla,
+    }
     with all_devices():
         several = replicas() > 1
         model, trained, heads, scores = compiled(
-            experiment, feeds, epochs * steps, freeze_batch_norm, resize_in_loss
+            experiment, feeds, epochs * steps, **options
         )
 
     checkpoints = directory / "run"
@@ -186,6 +199,8 @@ def compiled(
     steps: int,
     freeze_batch_norm: bool = False,
     resize_in_loss: bool = False,
+    recompute: bool | int = False,
+    xla: bool = False,
 ) -> tuple[keras.Model, keras.Model, tuple[str, ...], list[keras.metrics.Metric]]:
     """Builds what is trained, inside of `all_devices`.
 
@@ -195,6 +210,8 @@ def compiled(
         steps: Steps of the whole run.
         freeze_batch_norm: As in `fit`.
         resize_in_loss: As in `fit`.
+        recompute: As in `fit`.
+        xla: As in `fit`.
 
     Returns:
         The network; the compiled model, which shares its layers and has the heads; the
@@ -206,7 +223,7 @@ def compiled(
     """
     labels = feeds.train.labels
     set_num_classes(experiment.network, labels)
-    check_compile_options(accumulate=experiment.optimizer.get("accumulate", 1))
+    check_compile_options(xla, experiment.optimizer.get("accumulate", 1))
     feeds.spread(replicas(), host())
     model = networks.build(**experiment.network)
     if freeze_batch_norm:
@@ -237,15 +254,27 @@ def compiled(
         loss_of = {head: losses.Resized(loss, aligned[head]) for head in aligned}
         main = aligned["logits"]  # the name of the last layer, and of the first head
         scored = [metrics.Resized(score, main) for score in scores]
+    if recompute:
+        trained = recomputed(trained, None if recompute is True else recompute)
     trained.compile(
         guarded(optimizer),
         loss=loss_of if heads else loss_of.get("logits", loss),
         loss_weights=loss_weights or None,
         metrics={"logits": scored} if heads else scored,
-        jit_compile=jit_compile(),
+        jit_compile=xla or jit_compile(),
     )
     trained.optimizer.build(trained.trainable_variables)
     return model, trained, heads, scores
+
+
+def built_options(fit: Mapping) -> dict:
+    """Returns the options of `compiled` in the section `fit` of an experiment.
+
+    Args:
+        fit: The section.
+    """
+    keys = ("freeze_batch_norm", "resize_in_loss", "recompute", "xla")
+    return {key: fit[key] for key in keys if key in fit}
 
 
 def check_keep(keep: str) -> None:

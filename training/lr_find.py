@@ -15,7 +15,7 @@ import numpy as np
 from kseg.data.tf_calls import original_errors
 from kseg.training.devices import all_devices
 from kseg.training.feeds import open_feeds
-from kseg.training.fit import compiled
+from kseg.training.fit import built_options, compiled
 
 # Share of what was before in the smoothed loss.
 _SMOOTHING = 0.9
@@ -52,9 +52,7 @@ def find_rates(
     experiment = dataclasses.replace(experiment, optimizer=optimizer)
     feeds = open_feeds(**{"seed": fit.get("seed", 0), **experiment.data})
     with all_devices():
-        _, trained, heads, _ = compiled(
-            experiment, feeds, steps, fit.get("freeze_batch_norm", False)
-        )
+        _, trained, heads, _ = compiled(experiment, feeds, steps, **built_options(fit))
     rise = _Rise(np.geomspace(first, last, steps))
     with all_devices(), original_errors():
         # An epoch of a batch: the logged loss is that of the batch.

@@ -15,7 +15,7 @@ from kseg.data.label_tools.views import Part
 from kseg.data.tf_calls import original_errors
 from kseg.training.devices import all_devices
 from kseg.training.feeds import Feeds, open_feeds
-from kseg.training.fit import compiled
+from kseg.training.fit import built_options, compiled
 
 # Mean IoU at which images count as known by heart.
 TARGET = 0.9
@@ -55,9 +55,7 @@ def overfit(
     experiment = dataclasses.replace(experiment, optimizer=optimizer)
     feeds = open_feeds(**{**experiment.data, "check": False})
     with all_devices():
-        _, trained, heads, _ = compiled(
-            experiment, feeds, passes, fit.get("freeze_batch_norm", False)
-        )
+        _, trained, heads, _ = compiled(experiment, feeds, passes, **built_options(fit))
     x, y = few(feeds, images, heads)
     prefix = "logits_" if heads else ""
     stop = _StopAt(f"{prefix}mean_iou", target)

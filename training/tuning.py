@@ -18,7 +18,7 @@ from kseg.optional import import_optional
 from kseg.training.devices import all_devices
 from kseg.training.experiment import load_experiment
 from kseg.training.feeds import open_feeds
-from kseg.training.fit import compiled, train_epochs
+from kseg.training.fit import built_options, compiled, train_epochs
 
 
 def hypermodel(
@@ -76,7 +76,7 @@ def hypermodel(
                     experiment,
                     self.feeds,
                     self.epochs * self.steps,
-                    fit.get("freeze_batch_norm", False),
+                    **built_options(fit),
                 )
             return trained
 

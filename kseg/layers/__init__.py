@@ -20,6 +20,7 @@ from kseg.layers.mean_field import MeanField
 from kseg.layers.object_context import ObjectAttention, ObjectRegions
 from kseg.layers.padding import PadToLeast
 from kseg.layers.pooling import AdaptiveAveragePooling2D, DilatedMaxPooling2D
+from kseg.layers.recomputed import Recomputed
 from kseg.layers.resize import ResizeLike
 from kseg.layers.scale import Shrink, enlarge_cells
 from kseg.layers.transformer import LayerNormalization, MapAttention
@@ -44,6 +45,7 @@ __all__ = [
     "ObjectAttention",
     "ObjectRegions",
     "PadToLeast",
+    "Recomputed",
     "ResizeLike",
     "Shrink",
     "TeacherDivergence",

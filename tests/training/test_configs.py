@@ -39,7 +39,7 @@ SMALL = {
     "segnet_basic": {"filters": 4},
     "unet": {"filters": 4},
 }
-# The smaller of a kind; DeepLab v2 takes none.
+# The smaller of a kind.
 SMALL_BACKBONES = {
     "hrnet_w18": "hrnet_w18_small_v1",
     "hrnet_w48": "hrnet_w18_small_v1",
@@ -57,7 +57,7 @@ LOSSES = {
 QUICK = (
     "ade20k_pspnet_resnet50",
     "bsds_hed_paper",
-    "camvid_lraspp",
+    "camvid_scribbles",
     "camvid_segnet_basic_paper",
     "camvid_segnet_paper",
     "cityscapes_ocrnet_w48",
@@ -125,11 +125,10 @@ def take_ten_steps(name, folder, backbones):
         factor(name, *v.path.split("/")[-2:]) for v in trained.trainable_variables
     ]
     assert list(optimizer._factors) == pytest.approx(factors)
-    for variable, value, expected in zip(
-        trained.trainable_variables, before, factors, strict=True
-    ):
-        still = np.array_equal(value, keras.ops.convert_to_numpy(variable))
-        assert still or expected > 0, variable.path
+    after = [keras.ops.convert_to_numpy(v) for v in trained.trainable_variables]
+    moved = [not np.array_equal(*pair) for pair in zip(before, after, strict=True)]
+    assert any(moved)
+    assert all(expected > 0 for expected in np.array(factors)[moved])
 
     # Keras adds up the losses of the heads, each times its weight.
     auxiliary = experiment.auxiliary
@@ -151,11 +150,14 @@ def take_ten_steps(name, folder, backbones):
 def tiny(name, folder, backbones):
     """Returns a config on generated scenes, with a small network, and its feeds."""
     _, experiment = load_experiment(name)
+    experiment.distillation = {}  # its teacher is a file
     network = {**experiment.network, "weights": None}
     network |= SMALL.get(network["name"], {})
     network.pop("num_classes", None)  # the scenes have their own
     backbone = network.get("backbone")
-    if backbone in backbones and network["name"] != "deeplabv2":
+    if network["name"] == "deeplabv2":
+        backbones = {"resnet101": "resnet50"}  # it takes no smaller one
+    if backbone in backbones:
         network["backbone"] = backbones[backbone]
         if "tap" in experiment.auxiliary:
             experiment.auxiliary["tap"] = "conv4_block2_out"  # the last of stage 4
