@@ -55,7 +55,7 @@ PACKAGES = {
 }
 TENSORFLOW = {"ai_edge_litert", "tensorflow", "tensorflow_datasets"}
 # Of rows 0 to 2, what asks for the backend and calls it, inside a function.
-CALLS_TENSORFLOW = {"kseg.layers.resize", "kseg.quiet"}
+CALLS_BACKEND = {"kseg.layers.enlarged", "kseg.layers.resize", "kseg.quiet"}
 # The builders are classes of TensorFlow Datasets; `data` imports them in functions.
 IS_TENSORFLOW = {"kseg.data.prepare_builder", "kseg.data.synthetic_builder"}
 
@@ -113,10 +113,12 @@ def complaints(module, source):
                 found.append(f"{module} imports a network: {name}")
         elif package in TENSORFLOW:
             allowed = row > 2 and box not in ("inference", "weak")
-            if not (allowed or module in CALLS_TENSORFLOW):
+            if not (allowed or module in CALLS_BACKEND):
                 found.append(f"{module} imports {name}")
             elif at_once and module not in IS_TENSORFLOW:
                 found.append(f"{module} imports {name} outside a function")
+        elif package == "jax" and module in CALLS_BACKEND and not at_once:
+            continue
         elif package not in sys.stdlib_module_names:
             if package not in PACKAGES.get(box, {package}):
                 found.append(f"{module} imports {name}, which its row does not have")

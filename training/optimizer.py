@@ -53,8 +53,8 @@ def make_optimizer(
             the output, as `kseg.optimizers.layer_decay`; instead of `multipliers`.
         ema: Momentum of the moving average of the weights, such as 0.999; the average
             is what validation measures and what is exported. `None` for none.
-        accumulate: Batches whose gradients make one step; the schedule and `ema` then
-            count steps of so many batches.
+        accumulate: Batches whose gradients make one step; `warmup_steps`, `drop_every`
+            and `ema` count such steps.
         model: What is trained; only `decay_per_layer` needs it.
 
     Returns:
@@ -77,13 +77,14 @@ def make_optimizer(
         if model is None:
             raise ValueError("`decay_per_layer` needs the `model`.")
         multipliers = layer_decay(model, decay_per_layer)
+    # Keras asks a schedule for the rate of a batch.
     rate = make_schedule(
-        max(steps // accumulate, 1),
+        steps,
         learning_rate,
         "drop" if drop_every else schedule,
         power,
-        warmup_steps,
-        drop_every,
+        warmup_steps * accumulate,
+        drop_every and drop_every * accumulate,
     )
     options = {
         "weight_decay": weight_decay,
@@ -115,12 +116,12 @@ def make_schedule(
     """Makes the schedule of the learning rate.
 
     Args:
-        steps: Steps of the optimizer in the whole run.
+        steps: Batches of the whole run.
         learning_rate: As in `make_optimizer`.
         name: As `schedule` in `make_optimizer`.
         power: As in `make_optimizer`.
-        warmup_steps: As in `make_optimizer`.
-        drop_every: As in `make_optimizer`.
+        warmup_steps: As in `make_optimizer`, in batches.
+        drop_every: As in `make_optimizer`, in batches.
 
     Returns:
         The schedule, or the rate that stays.
