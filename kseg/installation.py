@@ -53,10 +53,8 @@ def packages() -> tuple[list[tuple[str, str, str | None, str]], bool]:
         elif found is None and extra:
             state = f'not there: pip install "kseg[{extra}]"'
         else:
-            state = (
-                f"must be {requirement.specifier}: pip install -U '{requirement.name}"
-            )
-            state += f"{requirement.specifier}'"
+            wanted = f"{requirement.name}{requirement.specifier}"
+            state = f"outside of the range: pip install -U '{wanted}'"
             good = False
         rows.append((requirement.name, str(requirement.specifier), found, state))
     return rows, good

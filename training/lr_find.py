@@ -58,7 +58,7 @@ def find_rates(
         # An epoch of a batch: the logged loss is that of the batch.
         trained.fit(
             feeds.training(0, heads), epochs=steps, steps_per_epoch=1, verbose=0,
-            callbacks=[rise],
+            shuffle=False, callbacks=[rise],
         )  # fmt: skip
     feeds.clear()
     return [float(rate) for rate in rise.rates[: len(rise.losses)]], rise.losses
