@@ -135,7 +135,7 @@ def fit(
         ]
         if writes():
             callbacks += make_trackers(
-                trackers, experiment, feeds, scores[0], directory
+                trackers, experiment, feeds, scores[0], model, directory
             )
         train_epochs(trained, feeds, heads, keeper.state, steps, epochs, callbacks)
         # Keras leaves the average in the place of the weights.

@@ -11,7 +11,6 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import keras
 from PIL import Image
@@ -60,6 +59,7 @@ def make_trackers(
     experiment,
     feeds,
     metric: MeanIoU,
+    network: keras.Model,
     directory: Path,
     pictures: int = 3,
     every: int = 1,
@@ -74,6 +74,8 @@ def make_trackers(
         experiment: What is trained.
         feeds: On what; the pictures are of evenly spaced validation images.
         metric: The metric of the validation pass.
+        network: From image to logits, with the layers that are trained; the pictures
+            are its predictions.
         directory: The run's folder; event files and offline runs go to `run/` in it.
         pictures: How many validation images are shown; 0 for none.
         every: Epochs from one set of pictures to the next; the last one has them, too.
@@ -101,7 +103,8 @@ def make_trackers(
     shown = itertools.islice(
         fitted(feeds.val, feeds.val_examples.size, pictures or 1), pictures
     )
-    return [Track(names, facts, metric, feeds.val.labels, directory, shown, every)]
+    labels = feeds.val.labels
+    return [Track(names, facts, metric, labels, network, directory, shown, every)]
 
 
 def log_results(directory: Path, metrics: dict) -> None:
@@ -141,24 +144,25 @@ class Track(keras.callbacks.Callback):
         facts: What the run was asked to do.
         metric: The metric of the validation pass.
         labels: The classes.
+        network: From image to logits.
         directory: The run's folder.
         shown: Images and masks, of one size, that pictures are made of.
         every: Epochs from one set of pictures to the next.
     """
 
-    def __init__(self, names, facts, metric, labels, directory, shown, every):
+    def __init__(self, names, facts, metric, labels, network, directory, shown, every):
         """Stores the arguments."""
         super().__init__()
         self.names = names
         self.facts = facts
         self.metric = metric
         self.labels = labels
+        self.network = network
         self.directory = directory
         self.shown = shown
         self.every = every
         self.services: dict[str, Service] = {}
         self._told = _Told()
-        self._network: Any = None
 
     def on_train_begin(self, logs=None):
         """Opens the trackers, and tells them the experiment.
@@ -208,14 +212,10 @@ class Track(keras.callbacks.Callback):
         """Returns the confusion matrix, and the images with masks and predictions."""
         matrix = matrix_picture(self.metric.confusion_matrix(), self.labels.names)
         pictures = {"confusion_matrix": matrix}
-        if self._network is None:
-            outputs = self.model.output
-            outputs = outputs["logits"] if isinstance(outputs, dict) else outputs
-            self._network = keras.Model(self.model.inputs[0], outputs)
-            self.shown = list(self.shown)
+        self.shown = list(self.shown)
         if self.shown:
             with averaged_weights(self.model):  # as in validation
-                rows = [(x, mask, predict(self._network, x)) for x, mask in self.shown]
+                rows = [(x, mask, predict(self.network, x)) for x, mask in self.shown]
             pictures["overlay"] = side_by_side(rows, self.labels)
         return pictures
 

@@ -42,14 +42,22 @@ def batch(feeds):
     return (np.stack(arrays) for arrays in zip(*examples, strict=True))
 
 
-def train(feeds, callbacks, metric, epochs=2, first=0):
-    """Trains one convolution, and a head beside it, for a step an epoch."""
+@pytest.fixture
+def network(metric):
+    """One convolution."""
     keras.utils.set_random_seed(0)
     image = keras.Input((None, None, 3), name="image")
-    scaled = keras.layers.Rescaling(1 / 255)(image)
+    scaled = keras.layers.Rescaling(1 / 255, name="scaled")(image)
     logits = keras.layers.Conv2D(metric.num_classes, 1, name="logits")(scaled)
-    heads = {"auxiliary": keras.layers.Conv2D(9, 1)(scaled), "logits": logits}
-    model = keras.Model(image, heads)
+    return keras.Model(image, logits)
+
+
+def train(network, feeds, callbacks, metric, epochs=2, first=0):
+    """Trains a network, and a head beside it, for a step an epoch."""
+    scaled = network.get_layer("scaled").output
+    heads = {"auxiliary": keras.layers.Conv2D(9, 1)(scaled)}
+    heads["logits"] = network.outputs[0]
+    model = keras.Model(network.inputs[0], heads)
     loss = keras.losses.SparseCategoricalCrossentropy(True, ignore_class=255)
     model.compile(
         keras.optimizers.SGD(0.25),
@@ -98,12 +106,21 @@ needs_tensorboard = pytest.mark.skipif(
 
 
 @needs_tensorboard
-def test_tensorboard_has_scores_and_pictures(tmp_path, feeds, metric, experiment):
+def test_tensorboard_has_scores_and_pictures(
+    tmp_path, feeds, metric, network, experiment
+):
     callbacks = make_trackers(
-        ["tensorboard"], experiment, feeds, metric, tmp_path, pictures=2, every=2
+        ["tensorboard"],
+        experiment,
+        feeds,
+        metric,
+        network,
+        tmp_path,
+        pictures=2,
+        every=2,
     )
     assert not (tmp_path / "run").exists()
-    train(feeds, callbacks, metric)
+    train(network, feeds, callbacks, metric)
     log_results(tmp_path, results(tmp_path))
 
     train_run = events(tmp_path / "run/tensorboard/train")
@@ -134,9 +151,13 @@ def test_tensorboard_has_scores_and_pictures(tmp_path, feeds, metric, experiment
 
 
 @needs_tensorboard
-def test_the_picture_is_what_the_network_says(tmp_path, feeds, metric, experiment):
-    callbacks = make_trackers(["tensorboard"], experiment, feeds, metric, tmp_path)
-    model = train(feeds, callbacks, metric, 1)
+def test_the_picture_is_what_the_network_says(
+    tmp_path, feeds, metric, network, experiment
+):
+    callbacks = make_trackers(
+        ["tensorboard"], experiment, feeds, metric, network, tmp_path
+    )
+    model = train(network, feeds, callbacks, metric, 1)
     run = events(tmp_path / "run/tensorboard/validation")
     data = run.Images("overlay")[0].encoded_image_string
     panels = np.asarray(Image.open(io.BytesIO(data)))[:16]
@@ -152,13 +173,13 @@ def test_the_picture_is_what_the_network_says(tmp_path, feeds, metric, experimen
 
 @needs_tensorboard
 def test_a_resumed_run_drops_the_epochs_that_were_lost(
-    tmp_path, feeds, metric, experiment
+    tmp_path, feeds, metric, network, experiment
 ):
     def start(first, epochs):
         callbacks = make_trackers(
-            ["tensorboard"], experiment, feeds, metric, tmp_path, pictures=0
+            ["tensorboard"], experiment, feeds, metric, network, tmp_path, pictures=0
         )
-        train(feeds, callbacks, metric, epochs, first)
+        train(network, feeds, callbacks, metric, epochs, first)
 
     start(0, 3)
     start(1, 2)  # of three epochs only the first left a checkpoint
@@ -223,16 +244,16 @@ def mlflow(monkeypatch):
 
 
 def test_mlflow_gets_everything_and_a_resumed_run_goes_on(
-    tmp_path, feeds, metric, experiment, mlflow
+    tmp_path, feeds, metric, network, experiment, mlflow
 ):
     directory = tmp_path / "a_run"
-    callbacks = make_trackers(["mlflow"], experiment, feeds, metric, directory)
-    train(feeds, callbacks, metric, 1)
+    callbacks = make_trackers(["mlflow"], experiment, feeds, metric, network, directory)
+    train(network, feeds, callbacks, metric, 1)
     assert mlflow.active is None
     (directory / "run/state.json").write_text("{}")
     experiment.data["crop"] = (16, 32)
-    callbacks = make_trackers(["mlflow"], experiment, feeds, metric, directory)
-    train(feeds, callbacks, metric, 2, 1)
+    callbacks = make_trackers(["mlflow"], experiment, feeds, metric, network, directory)
+    train(network, feeds, callbacks, metric, 2, 1)
     log_results(directory, results(directory))
 
     assert mlflow.opened == ["id0"] * 3 and mlflow.active is None
@@ -253,16 +274,20 @@ def test_mlflow_gets_everything_and_a_resumed_run_goes_on(
     ]
 
 
-def test_a_run_begun_anew_is_another_one(tmp_path, feeds, metric, experiment, mlflow):
+def test_a_run_begun_anew_is_another_one(
+    tmp_path, feeds, metric, network, experiment, mlflow
+):
     for _ in range(2):  # the first left no checkpoint
-        callbacks = make_trackers(["mlflow"], experiment, feeds, metric, tmp_path)
-        train(feeds, callbacks, metric, 1)
+        callbacks = make_trackers(
+            ["mlflow"], experiment, feeds, metric, network, tmp_path
+        )
+        train(network, feeds, callbacks, metric, 1)
     assert mlflow.opened == ["id0", "id1"]
 
 
 @needs_tensorboard
 def test_a_failing_tracker_is_named_once_and_the_others_go_on(
-    tmp_path, feeds, metric, experiment, mlflow, monkeypatch, capsys
+    tmp_path, feeds, metric, network, experiment, mlflow, monkeypatch, capsys
 ):
     tries = []
 
@@ -272,9 +297,9 @@ def test_a_failing_tracker_is_named_once_and_the_others_go_on(
 
     monkeypatch.setattr(mlflow, "log_metrics", log_metrics)
     callbacks = make_trackers(
-        ["mlflow", "tensorboard"], experiment, feeds, metric, tmp_path, 0
+        ["mlflow", "tensorboard"], experiment, feeds, metric, network, tmp_path, 0
     )
-    train(feeds, callbacks, metric, 3)
+    train(network, feeds, callbacks, metric, 3)
     assert len(tries) == 3
     assert capsys.readouterr().out.count("no route to host") == 1
     run = events(tmp_path / "run/tensorboard/validation")
@@ -282,15 +307,15 @@ def test_a_failing_tracker_is_named_once_and_the_others_go_on(
 
 
 def test_a_tracker_that_does_not_open_stops_before_training(
-    tmp_path, feeds, metric, experiment, mlflow, monkeypatch
+    tmp_path, feeds, metric, network, experiment, mlflow, monkeypatch
 ):
     def start_run(**_):
         raise OSError("no such server")
 
     monkeypatch.setattr(mlflow, "start_run", start_run)
-    callbacks = make_trackers(["mlflow"], experiment, feeds, metric, tmp_path)
+    callbacks = make_trackers(["mlflow"], experiment, feeds, metric, network, tmp_path)
     with pytest.raises(RuntimeError, match="'mlflow' must open.*no such server"):
-        train(feeds, callbacks, metric)
+        train(network, feeds, callbacks, metric)
 
 
 class FakeWandb(types.ModuleType):
@@ -331,13 +356,13 @@ class FakeWandb(types.ModuleType):
 
 
 def test_wandb_gets_everything_in_one_run(
-    tmp_path, feeds, metric, experiment, monkeypatch
+    tmp_path, feeds, metric, network, experiment, monkeypatch
 ):
     wandb = FakeWandb()
     monkeypatch.setitem(sys.modules, "wandb", wandb)
     monkeypatch.delenv("WANDB_DIR", raising=False)
-    callbacks = make_trackers(["wandb"], experiment, feeds, metric, tmp_path)
-    train(feeds, callbacks, metric)
+    callbacks = make_trackers(["wandb"], experiment, feeds, metric, network, tmp_path)
+    train(network, feeds, callbacks, metric)
     assert wandb.finished == 0
     log_results(tmp_path, results(tmp_path))
     assert wandb.finished == 1 and len(wandb.inits) == 1
@@ -354,8 +379,8 @@ def test_wandb_gets_everything_in_one_run(
     ]
     # In a new process the run goes on under its identity.
     (tmp_path / "run/state.json").write_text("{}")
-    callbacks = make_trackers(["wandb"], experiment, feeds, metric, tmp_path)
-    train(feeds, callbacks, metric, 3, 2)
+    callbacks = make_trackers(["wandb"], experiment, feeds, metric, network, tmp_path)
+    train(network, feeds, callbacks, metric, 3, 2)
     assert (wandb.inits[1]["id"], wandb.inits[1]["resume"]) == ("abc", "allow")
 
 
@@ -396,8 +421,8 @@ def test_by_default_there_is_tensorboard_where_it_is_installed(monkeypatch):
     assert trackers.check_trackers(None) == []
 
 
-def test_no_trackers_no_callbacks(tmp_path, feeds, metric, experiment):
-    assert make_trackers([], experiment, feeds, metric, tmp_path) == []
+def test_no_trackers_no_callbacks(tmp_path, feeds, metric, network, experiment):
+    assert make_trackers([], experiment, feeds, metric, network, tmp_path) == []
 
 
 @needs_tensorboard
