@@ -1,10 +1,34 @@
 """What tests share: the reference data beside the repository, and a tiny data set."""
 
+import fnmatch
 from pathlib import Path
 
 import pytest
 
 REPOSITORY = Path(__file__).parents[1]
+
+# Marked `slow`: large variants of tests whose smaller ones run every time, and the same
+# thing seen a second way.
+SLOW = (
+    "*test_every_network_converts.py::*-float32-*",
+    "*test_every_network.py::test_a_saved_model_takes_any_size[[][!dfu]*",
+    "*test_every_network.py::test_a_saved_model_takes_any_size[[]deeplabv[12]*",
+    "*test_every_network.py::test_every_variable_has_a_gradient*[[]ocrnet]",
+    "*test_every_network.py::test_every_variable_has_a_gradient*[[]smp_*",
+    "*test_resnet.py::*[[]resnet152*",
+    "*test_resnet.py::test_published_weights*resnet101*",
+    "*test_every_backbone.py::*xception65*",
+    "*test_hrnet.py::test_the_parameters*[[]hrnet_w[34]*",
+    "*test_ocrnet.py::test_the_parameters*[[]hrnet_w48*",
+    "*test_segformer.py::test_the_parameters*[[]mit_b[2345]*",
+    "*test_deeplabv3*.py::test_the_parameters*[[]xception65*",
+    "*test_deeplabv3*.py::test_the_parameters*[[]resnet101*",
+    "*test_mask_metric.py::test_two_replicas_count_as_one",
+    "*test_cross_entropy.py::test_fit_takes_them_elsewhere_too[[]two*",
+    "*test_multipliers.py::test_replicas_train_as_one_device",
+    "*test_scribblesup.py::test_a_run_that_was_stopped*",
+    "*test_resized_loss.py::*[[]*xla*",
+)
 
 
 @pytest.fixture(scope="session")
@@ -28,10 +52,13 @@ def scenes(tmp_path_factory):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
-    """Gives a process a file at a time, and of the registry's tests a network.
+    """Marks what is slow; gives a process a file at a time, or a registered network.
 
-    Only with `-n`: what a module builds once, such as a network, is then built once.
+    The latter with `-n` only: what a module builds once is then built once.
     """
+    for item in items:
+        if any(fnmatch.fnmatchcase(item.nodeid, pattern) for pattern in SLOW):
+            item.add_marker(pytest.mark.slow)
     if not config.pluginmanager.hasplugin("xdist"):
         return
     for item in items:

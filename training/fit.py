@@ -94,9 +94,10 @@ def fit(
     for name, value in (("patience", patience), ("checkpoint_steps", checkpoint_steps)):
         if value is not None and value < 1:
             raise ValueError(f"`fit.{name}` must be 1 or more. Received: {value}.")
-    keras.utils.set_random_seed(seed)
     keras.config.set_dtype_policy(dtype_policy)
     feeds = open_feeds(**{"seed": seed, **experiment.data}, train=train)
+    # Only now: a data set that is made first draws random numbers.
+    keras.utils.set_random_seed(seed)
     check_scores(experiment.export.get("scores", ()), feeds.train.labels)
     steps = steps_per_epoch or feeds.train_examples.steps
     options = {

@@ -44,13 +44,13 @@ def find_rates(
             f"{first}, {last} and {steps}."
         )
     fit = experiment.fit
-    keras.utils.set_random_seed(fit.get("seed", 0))
     keras.config.set_dtype_policy(fit.get("dtype_policy", "float32"))
     rising = {"schedule": "constant", "learning_rate": first, "warmup_steps": 0}
     optimizer = {**experiment.optimizer, **rising, "ema": None, "accumulate": 1}
     optimizer.pop("drop_every", None)
     experiment = dataclasses.replace(experiment, optimizer=optimizer)
     feeds = open_feeds(**{"seed": fit.get("seed", 0), **experiment.data})
+    keras.utils.set_random_seed(fit.get("seed", 0))
     with all_devices():
         _, trained, heads, _ = compiled(experiment, feeds, steps, **built_options(fit))
     rise = _Rise(np.geomspace(first, last, steps))

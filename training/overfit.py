@@ -48,12 +48,12 @@ def overfit(
             f"Received: {images}, {passes} and {target}."
         )
     fit = experiment.fit
-    keras.utils.set_random_seed(fit.get("seed", 0))
     keras.config.set_dtype_policy(fit.get("dtype_policy", "float32"))
     optimizer = {**experiment.optimizer, **_LONG_TERM}
     optimizer.pop("drop_every", None)
     experiment = dataclasses.replace(experiment, optimizer=optimizer)
     feeds = open_feeds(**{**experiment.data, "check": False})
+    keras.utils.set_random_seed(fit.get("seed", 0))
     with all_devices():
         _, trained, heads, _ = compiled(experiment, feeds, passes, **built_options(fit))
     x, y = few(feeds, images, heads)

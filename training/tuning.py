@@ -66,9 +66,9 @@ def hypermodel(
             chosen = [f"{key}={value!r}" for key, value in values.items()]
             experiment.replace([*assignments, *chosen])
             fit = experiment.fit
-            keras.utils.set_random_seed(fit.get("seed", 0))
             keras.config.set_dtype_policy(fit.get("dtype_policy", "float32"))
             self.feeds = open_feeds(**{"seed": fit.get("seed", 0), **experiment.data})
+            keras.utils.set_random_seed(fit.get("seed", 0))
             self.steps = fit.get("steps_per_epoch") or self.feeds.train_examples.steps
             self.epochs = hp.values.get("tuner/epochs") or fit.get("epochs", 30)
             with all_devices():

@@ -8,10 +8,10 @@ BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "kill.py"
 
 
 def test_a_killed_run_ends_as_one_left_alone():
-    options = ("--kills", "3", "--epochs", "6", "--longest", "1.5")
+    options = ("--kills", "3", "--epochs", "8", "--longest", "7")
     done = subprocess.run(
         [sys.executable, BENCHMARK, *options], capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("| killed |") >= 2
+    assert "| killed |" in done.stdout
     assert "0 of which differ" in done.stdout

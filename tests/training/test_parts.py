@@ -40,7 +40,9 @@ def test_losses_by_name(source, section, kind, attributes):
 
 def test_every_loss_has_a_name():
     classes = {getattr(losses, name) for name in losses.__all__}
+    # Of several losses, of a teacher's map, of small logits: other keys choose them.
     classes -= {losses.PixelWeightedLoss, losses.WeightedSum}
+    classes -= {losses.MeanOverPixels, losses.Resized}
     assert set(parts._LOSSES.values()) == classes
 
 

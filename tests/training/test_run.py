@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -259,38 +257,6 @@ def test_not_a_number_stops_the_run_and_keeps_the_last_good_epoch(
     assert "finite" in capsys.readouterr().err
     for name, array in _last_checkpoint(directory).items():
         np.testing.assert_array_equal(array, kept[name])
-
-
-REPLICAS = """
-import sys, json
-import tensorflow as tf
-count = int(sys.argv[1])
-cpus = tf.config.list_physical_devices("CPU")
-tf.config.set_logical_device_configuration(
-    cpus[0], [tf.config.LogicalDeviceConfiguration()] * count)
-from kseg.training import run
-code = run.main([sys.argv[2], "--directory", sys.argv[3], "--set",
-    "network.dropout=0.0", "export.formats=()", *sys.argv[4:]])
-sys.exit(code)
-"""
-
-
-def test_two_replicas_train_like_one(config, tmp_path):
-    directory, logs = tmp_path / "uneven", []
-    command = [sys.executable, "-c", REPLICAS, "2", config, directory]
-    odd = subprocess.run(
-        [*map(str, command), "data.batch_size=3"], capture_output=True, text=True
-    )
-    assert odd.returncode == 2 and "`data.batch_size` must be a multiple" in odd.stderr
-    for count in (1, 2):
-        directory = tmp_path / str(count)
-        command = [sys.executable, "-c", REPLICAS, str(count), config, directory]
-        subprocess.run(list(map(str, command)), check=True, capture_output=True)
-        logs.append(_rows((directory / "run/log.csv").read_text().splitlines()))
-    # Three validation images in batches of two: the last batch is filled up.
-    for one, two in zip(*logs, strict=True):
-        for key in one:
-            assert float(one[key]) == pytest.approx(float(two[key]), abs=2e-4), key
 
 
 def test_a_run_whose_record_knows_no_scribbles_goes_on(tmp_path):
