@@ -29,6 +29,8 @@ _NEW = {
     "best_score": None,
     "history": [],
 }
+# What `state.json` leaves out.
+_TRANSIENT = ("checkpoint", "history", "metrics")
 
 
 class Checkpoints(keras.callbacks.Callback):
@@ -69,6 +71,7 @@ class Checkpoints(keras.callbacks.Callback):
         self.patience = patience
         self.state = {**_NEW, **(state or {}), "monitor": monitor}
         self._metrics = self.state.pop("metrics", None)
+        self._kept = {self.state.pop("checkpoint", None), self.state["best"]}
         self._first = self.state["step"]
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -120,13 +123,11 @@ class Checkpoints(keras.callbacks.Callback):
             return
         name = f"checkpoint-{state['epochs']:06d}-{state['step']:08d}.npz"
         _write(self.directory / name, _groups(self.model), state)
-        kept = checkpoints(self.directory)[:2]
-        kept = {path.name for path in kept} | {
-            json.loads(_entry(path, "state")).get("best") for path in kept
-        }
+        written = {name, state["best"]}
         for path in self.directory.glob("*.npz"):
-            if path.name not in kept:
+            if path.name not in written | self._kept:
                 path.unlink()
+        self._kept = written
 
 
 def is_over(state: Mapping, epochs: int, patience: int | None = None) -> bool:
@@ -175,9 +176,9 @@ def restore(directory: Path, model: keras.Model) -> dict:
         model: The model, compiled and with a built optimizer.
 
     Returns:
-        The state as `read_state` returns it, with `metrics`, what the metrics had
-        summed up within an epoch, for `Checkpoints`; an empty dictionary where no
-        checkpoint is.
+        The state as `read_state` returns it, with what `Checkpoints` goes on from:
+        `checkpoint`, the file, and `metrics`, what the metrics had summed up within an
+        epoch. An empty dictionary where no checkpoint is.
 
     Raises:
         ValueError: If the checkpoint is of another model or optimizer, or all are
@@ -187,7 +188,7 @@ def restore(directory: Path, model: keras.Model) -> dict:
     if not found:
         return {}
     path, arrays = found
-    state = json.loads(arrays["state"].tobytes())
+    state = {**json.loads(arrays["state"].tobytes()), "checkpoint": path.name}
     for group, variables in _groups(model).items():
         values = _values(arrays, group)
         if group != "metrics":
@@ -229,7 +230,7 @@ def write_tables(directory: Path, state: Mapping) -> None:
     """
     if not writes():
         return
-    shown = {k: v for k, v in state.items() if k not in ("history", "metrics")}
+    shown = {k: v for k, v in state.items() if k not in _TRANSIENT}
     write_json(directory / "state.json", shown)
     rows = state["history"]
     other = ("class_iou", "collapsed")
@@ -306,12 +307,6 @@ def _read(path: Path) -> dict[str, np.ndarray] | None:
     except (zipfile.BadZipFile, ArithmeticError, LookupError, OSError, EOFError,
             RuntimeError, ValueError):  # fmt: skip
         return None
-
-
-def _entry(path: Path, name: str) -> bytes:
-    """Returns one array's bytes of a checkpoint that was just written."""
-    with np.load(path, allow_pickle=False) as file:
-        return file[name].tobytes()
 
 
 def _values(arrays: Mapping[str, np.ndarray], group: str) -> list[np.ndarray]:

@@ -126,6 +126,21 @@ def test_a_damaged_checkpoint_is_passed_over(tmp_path, capsys):
         restore(tmp_path, make_model())
 
 
+def test_a_damaged_checkpoint_is_replaced_within_the_epoch(tmp_path):
+    """By name it is newer than what is written after it was passed over."""
+    train(make_model(), Checkpoints(tmp_path, "loss"), epochs=2)
+    checkpoints(tmp_path)[0].write_bytes(b"")
+    model = make_model()
+    state = restore(tmp_path, model)
+    keeper = Checkpoints(tmp_path, "loss", steps=1, state=state)
+    keeper.set_model(model)
+    keeper.set_params({"epochs": 9, "steps": 3})
+    keeper.on_train_batch_end(0)
+    names = [path.name for path in checkpoints(tmp_path)]
+    assert names == [f"checkpoint-000001-0000000{step}.npz" for step in (1, 0)]
+    assert restore(tmp_path, model)["step"] == 1
+
+
 def test_a_flipped_bit_in_a_weight_is_found(tmp_path):
     train(make_model(), Checkpoints(tmp_path, "loss"))
     (path,) = checkpoints(tmp_path)
