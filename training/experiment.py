@@ -125,7 +125,8 @@ class Experiment:
                 _parameters(optimizer.make_optimizer) - {"steps", "model"}
             ),
             "fit": lambda: (
-                _parameters(fit.fit) - {"experiment", "directory", "resume", "train"}
+                (_parameters(fit.fit) | set(fit.option_names()))
+                - {"experiment", "directory", "resume", "train", "options"}
             ),
             "distillation": lambda: (
                 _parameters(distillation.add_teacher) - {"trained", "factors"}

@@ -33,24 +33,24 @@ from kseg.training.recompute import recomputed
 from kseg.training.small_logits import without_last_resize
 from kseg.training.trackers import check_trackers, make_trackers
 
+# Of a config that does not say.
+EPOCHS = 30
+
 
 def fit(
     experiment,
     directory: Path,
     resume: bool,
-    epochs: int = 30,
+    epochs: int = EPOCHS,
     steps_per_epoch: int | None = None,
     seed: int = 0,
     dtype_policy: str = "float32",
     keep: str = "best",
     patience: int | None = None,
     checkpoint_steps: int | None = None,
-    freeze_batch_norm: bool = False,
-    resize_in_loss: bool = False,
-    recompute: bool | int = False,
-    xla: bool = False,
     trackers: Sequence[str] | None = None,
     train: Source | None = None,
+    **options,
 ):
     """Trains the network on all visible devices.
 
@@ -68,18 +68,10 @@ def fit(
             ends early; `None` to train all epochs.
         checkpoint_steps: Batches after which a checkpoint is written within an epoch,
             beside the one at its end; `None` for none.
-        freeze_batch_norm: Whether the network's batch norms keep their statistics and
-            scales, as in fine-tuning with small batches; that of an auxiliary head
-            learns.
-        resize_in_loss: Whether loss and metrics enlarge the logits themselves, band by
-            band, for the memory of large crops; values and gradients stay the same.
-        recompute: Whether activations are computed again for the gradients instead of
-            kept, as `kseg.training.recompute.recomputed` has it; or in how many parts.
-        xla: Whether to compile with XLA on one TensorFlow device; on JAX there is no
-            other way.
         trackers: What follows the run: of `"tensorboard"`, `"mlflow"` and `"wandb"`;
             `None` for TensorBoard, where it is installed.
         train: What to train on; `None` for the training split of the data.
+        **options: As in `compiled`.
 
     Returns:
         The network with the weights of that epoch, in float32, and the feeds.
@@ -94,18 +86,9 @@ def fit(
     for name, value in (("patience", patience), ("checkpoint_steps", checkpoint_steps)):
         if value is not None and value < 1:
             raise ValueError(f"`fit.{name}` must be 1 or more. Received: {value}.")
-    keras.config.set_dtype_policy(dtype_policy)
-    feeds = open_feeds(**{"seed": seed, **experiment.data}, train=train)
-    # Only now: a data set that is made first draws random numbers.
-    keras.utils.set_random_seed(seed)
+    feeds = _opened(experiment.data, seed, dtype_policy, train)
     check_scores(experiment.export.get("scores", ()), feeds.train.labels)
     steps = steps_per_epoch or feeds.train_examples.steps
-    options = {
-        "freeze_batch_norm": freeze_batch_norm,
-        "resize_in_loss": resize_in_loss,
-        "recompute": recompute,
-        "xla": xla,
-    }
     with all_devices():
         several = replicas() > 1
         model, trained, heads, scores = compiled(
@@ -194,10 +177,58 @@ def train_epochs(
         )
 
 
+def ready(
+    experiment, steps: int | None = None
+) -> tuple[Feeds, keras.Model, tuple[str, ...]]:
+    """Opens the data of an experiment and builds what it trains, as `fit` does.
+
+    Args:
+        experiment: What to train, and on what.
+        steps: Steps of the whole run; `None` for those that the experiment says.
+
+    Returns:
+        The feeds, the compiled model, and the names of its outputs as `compiled`
+        returns them.
+
+    Raises:
+        ValueError: If a part of the experiment is not one that exists.
+    """
+    section = experiment.fit
+    feeds = _opened(
+        experiment.data,
+        section.get("seed", 0),
+        section.get("dtype_policy", "float32"),
+    )
+    epoch = section.get("steps_per_epoch") or feeds.train_examples.steps
+    steps = steps or section.get("epochs", EPOCHS) * epoch
+    options = {key: section[key] for key in option_names() if key in section}
+    with all_devices():
+        _, trained, heads, _ = compiled(experiment, feeds, steps, **options)
+    return feeds, trained, heads
+
+
+def _opened(
+    data: Mapping, seed: int, dtype_policy: str, train: Source | None = None
+) -> Feeds:
+    """Opens the data, with Keras as a run wants it."""
+    keras.config.set_dtype_policy(dtype_policy)
+    feeds = open_feeds(**{"seed": seed, **data}, train=train)
+    # Only now: a data set that is made first draws random numbers.
+    keras.utils.set_random_seed(seed)
+    return feeds
+
+
+def option_names() -> list[str]:
+    """Returns the options of `compiled`, which `fit` takes too."""
+    parameters = inspect.signature(compiled).parameters.values()
+    return [x.name for x in parameters if x.kind is x.KEYWORD_ONLY]
+
+
 def compiled(
     experiment,
     feeds: Feeds,
     steps: int,
+    *,
     freeze_batch_norm: bool = False,
     resize_in_loss: bool = False,
     recompute: bool | int = False,
@@ -209,10 +240,15 @@ def compiled(
         experiment: What to train; `network` gets the number of classes.
         feeds: On what; masks are cropped to what the network returns.
         steps: Steps of the whole run.
-        freeze_batch_norm: As in `fit`.
-        resize_in_loss: As in `fit`.
-        recompute: As in `fit`.
-        xla: As in `fit`.
+        freeze_batch_norm: Whether the network's batch norms keep their statistics and
+            scales, as in fine-tuning with small batches; that of an auxiliary head
+            learns.
+        resize_in_loss: Whether loss and metrics enlarge the logits themselves, band by
+            band, for the memory of large crops; values and gradients stay the same.
+        recompute: Whether activations are computed again for the gradients instead of
+            kept, as `kseg.training.recompute.recomputed` has it; or in how many parts.
+        xla: Whether to compile with XLA on one TensorFlow device; on JAX there is no
+            other way.
 
     Returns:
         The network; the compiled model, which shares its layers and has the heads; the
@@ -266,16 +302,6 @@ def compiled(
     )
     trained.optimizer.build(trained.trainable_variables)
     return model, trained, heads, scores
-
-
-def built_options(fit: Mapping) -> dict:
-    """Returns the options of `compiled` in the section `fit` of an experiment.
-
-    Args:
-        fit: The section.
-    """
-    keys = ("freeze_batch_norm", "resize_in_loss", "recompute", "xla")
-    return {key: fit[key] for key in keys if key in fit}
 
 
 def check_keep(keep: str) -> None:

@@ -14,8 +14,8 @@ import numpy as np
 
 from kseg.data.tf_calls import original_errors
 from kseg.training.devices import all_devices
-from kseg.training.feeds import open_feeds
-from kseg.training.fit import built_options, compiled
+from kseg.training.fit import ready
+from kseg.training.optimizer import constant
 
 # Share of what was before in the smoothed loss.
 _SMOOTHING = 0.9
@@ -43,16 +43,9 @@ def find_rates(
             "`first` must be over 0 and below `last`, `steps` 2 or more. Received: "
             f"{first}, {last} and {steps}."
         )
-    fit = experiment.fit
-    keras.config.set_dtype_policy(fit.get("dtype_policy", "float32"))
-    rising = {"schedule": "constant", "learning_rate": first, "warmup_steps": 0}
-    optimizer = {**experiment.optimizer, **rising, "ema": None, "accumulate": 1}
-    optimizer.pop("drop_every", None)
+    optimizer = {**constant(experiment.optimizer), "learning_rate": first}
     experiment = dataclasses.replace(experiment, optimizer=optimizer)
-    feeds = open_feeds(**{"seed": fit.get("seed", 0), **experiment.data})
-    keras.utils.set_random_seed(fit.get("seed", 0))
-    with all_devices():
-        _, trained, heads, _ = compiled(experiment, feeds, steps, **built_options(fit))
+    feeds, trained, heads = ready(experiment, steps)
     rise = _Rise(np.geomspace(first, last, steps))
     with all_devices(), original_errors():
         # An epoch of a batch: the logged loss is that of the batch.

@@ -105,6 +105,20 @@ def make_optimizer(
     return optimizer
 
 
+def constant(optimizer: Mapping) -> dict:
+    """Returns an optimizer's options without what it does in the long term only.
+
+    Args:
+        optimizer: Arguments of `make_optimizer`.
+
+    Returns:
+        The same with one rate from the first step on, and no averages.
+    """
+    long_term = {"schedule", "power", "warmup_steps", "drop_every", "ema", "accumulate"}
+    kept = {key: x for key, x in optimizer.items() if key not in long_term}
+    return {**kept, "schedule": "constant"}
+
+
 def make_schedule(
     steps: int,
     learning_rate: float,

@@ -14,13 +14,12 @@ from kseg.data import Examples
 from kseg.data.label_tools.views import Part
 from kseg.data.tf_calls import original_errors
 from kseg.training.devices import all_devices
-from kseg.training.feeds import Feeds, open_feeds
-from kseg.training.fit import built_options, compiled
+from kseg.training.feeds import Feeds
+from kseg.training.fit import ready
+from kseg.training.optimizer import constant
 
 # Mean IoU at which images count as known by heart.
 TARGET = 0.9
-# What a run does in the long term only.
-_LONG_TERM = {"schedule": "constant", "warmup_steps": 0, "ema": None, "accumulate": 1}
 
 
 def overfit(
@@ -47,15 +46,9 @@ def overfit(
             "`images` and `passes` must be 1 or more, `target` over 0 and at most 1. "
             f"Received: {images}, {passes} and {target}."
         )
-    fit = experiment.fit
-    keras.config.set_dtype_policy(fit.get("dtype_policy", "float32"))
-    optimizer = {**experiment.optimizer, **_LONG_TERM}
-    optimizer.pop("drop_every", None)
+    optimizer = constant(experiment.optimizer)
     experiment = dataclasses.replace(experiment, optimizer=optimizer)
-    feeds = open_feeds(**{**experiment.data, "check": False})
-    keras.utils.set_random_seed(fit.get("seed", 0))
-    with all_devices():
-        _, trained, heads, _ = compiled(experiment, feeds, passes, **built_options(fit))
+    feeds, trained, heads = ready(experiment, passes)
     x, y = few(feeds, images, heads)
     prefix = "logits_" if heads else ""
     stop = _StopAt(f"{prefix}mean_iou", target)
@@ -110,25 +103,27 @@ def verdict(scores: Mapping[str, float], target: float = TARGET) -> str:
     >>> verdict({"mean_iou": 0.95, "predicted": 0.93, "passes": 31})
     'It can learn: the images are known by heart after 31 passes (mean IoU 95 %).'
     """
-    learned, predicted = scores["mean_iou"], scores["predicted"]
-    if learned < target:
+    learned, predicted = (
+        f"{100 * scores[name]:.0f} %" for name in ("mean_iou", "predicted")
+    )
+    if scores["mean_iou"] < target:
         return (
-            f"It does not learn: mean IoU {learned:.0%} on the same few images after "
-            f"{scores['passes']} passes, and not {target:.0%}. Look at the masks "
-            "(`kseg check`), take a rate that `kseg lr-find` proposes, and leave out "
-            "class weights, frozen batch norms and half precision one by one."
-        ).replace("%", " %")
-    if predicted < target / 2:
+            f"It does not learn: mean IoU {learned} on the same few images after "
+            f"{scores['passes']} passes, and not {100 * target:.0f} %. Look at the "
+            "masks (`kseg check`), take a rate that `kseg lr-find` proposes, and leave "
+            "out class weights, frozen batch norms and half precision one by one."
+        )
+    if scores["predicted"] < target / 2:
         return (
-            f"It learns, and predicts otherwise: mean IoU {learned:.0%} as it trains, "
-            f"{predicted:.0%} as it predicts. The moving statistics of its batch norms "
+            f"It learns, and predicts otherwise: mean IoU {learned} as it trains, "
+            f"{predicted} as it predicts. The moving statistics of its batch norms "
             "are not those of its batches: take larger batches, or "
             "fit.freeze_batch_norm=True with pretrained weights."
-        ).replace("%", " %")
+        )
     return (
         f"It can learn: the images are known by heart after {scores['passes']} passes "
-        f"(mean IoU {learned:.0%})."
-    ).replace("%", " %")
+        f"(mean IoU {learned})."
+    )
 
 
 class _StopAt(keras.callbacks.Callback):

@@ -10,8 +10,7 @@ import keras
 from kseg.data import CachedSource
 from kseg.data.tf_calls import original_errors
 from kseg.training.devices import all_devices
-from kseg.training.feeds import open_feeds
-from kseg.training.fit import built_options, compiled
+from kseg.training.fit import ready
 
 
 def throughput(experiment, seconds: float = 10.0) -> dict[str, float]:
@@ -33,11 +32,7 @@ def throughput(experiment, seconds: float = 10.0) -> dict[str, float]:
     """
     if seconds <= 0:
         raise ValueError(f"`seconds` must be positive. Received: {seconds}.")
-    fit = experiment.fit
-    keras.config.set_dtype_policy(fit.get("dtype_policy", "float32"))
-    feeds = open_feeds(**{"seed": fit.get("seed", 0), **experiment.data})
-    with all_devices():
-        _, trained, heads, _ = compiled(experiment, feeds, 1000, **built_options(fit))
+    feeds, trained, heads = ready(experiment)
     source, size = feeds.train_examples.source, feeds.train_examples.batch_size
     read = _pace((source[index] for index in range(len(source))), seconds)
     kept = source.kept / len(source) if isinstance(source, CachedSource) else 0.0

@@ -12,13 +12,9 @@ https://keras.io/keras_tuner/
 
 from collections.abc import Mapping, Sequence
 
-import keras
-
 from kseg.optional import import_optional
-from kseg.training.devices import all_devices
 from kseg.training.experiment import load_experiment
-from kseg.training.feeds import open_feeds
-from kseg.training.fit import built_options, compiled, train_epochs
+from kseg.training.fit import EPOCHS, ready, train_epochs
 
 
 def hypermodel(
@@ -66,18 +62,11 @@ def hypermodel(
             chosen = [f"{key}={value!r}" for key, value in values.items()]
             experiment.replace([*assignments, *chosen])
             fit = experiment.fit
-            keras.config.set_dtype_policy(fit.get("dtype_policy", "float32"))
-            self.feeds = open_feeds(**{"seed": fit.get("seed", 0), **experiment.data})
-            keras.utils.set_random_seed(fit.get("seed", 0))
+            if epochs := hp.values.get("tuner/epochs"):
+                fit["epochs"] = epochs
+            self.epochs = fit.get("epochs", EPOCHS)
+            self.feeds, trained, self.heads = ready(experiment)
             self.steps = fit.get("steps_per_epoch") or self.feeds.train_examples.steps
-            self.epochs = hp.values.get("tuner/epochs") or fit.get("epochs", 30)
-            with all_devices():
-                _, trained, self.heads, _ = compiled(
-                    experiment,
-                    self.feeds,
-                    self.epochs * self.steps,
-                    **built_options(fit),
-                )
             return trained
 
         def fit(self, hp, model, epochs=None, initial_epoch=0, callbacks=(), **more):

@@ -106,7 +106,9 @@ def take_ten_steps(name, folder, backbones):
     keras.config.set_dtype_policy(experiment.fit.get("dtype_policy", "float32"))
     keras.utils.set_random_seed(experiment.fit["seed"])
     frozen = experiment.fit.get("freeze_batch_norm", False)
-    model, trained, heads, _ = compiled(experiment, feeds, 2 * STEPS, frozen)
+    model, trained, heads, _ = compiled(
+        experiment, feeds, 2 * STEPS, freeze_batch_norm=frozen
+    )
     trained.run_eagerly = True  # ten steps take less time than a graph of them
     before = [keras.ops.convert_to_numpy(v) for v in trained.trainable_variables]
     logs = trained.fit(
