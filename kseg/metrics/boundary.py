@@ -10,26 +10,31 @@ the image nor void makes a boundary. A class counted in an image has a boundary 
 labels or in the prediction; with only one of them its BF is 0. An image without such
 a class is left out.
 Departure: a pixel exactly at the tolerance is within it.
+
+The script of SegNet's authors, `computeBFmeasure.m`
+(https://github.com/alexgkendall/SegNet-Tutorial), is `match="bipartite"`,
+`boundary="seg2bmap"` and `empty="zero"`. It knows no void: give void an id behind the
+classes, `ignore_class=None`, and drop that class from `boundary_f1`.
 """
 
 from types import ModuleType
 from typing import Any
 
-import keras
 import numpy as np
-from keras import ops
-from scipy.spatial import KDTree
 
-from kseg.metrics.mask_metric import (
-    IgnoreClass,
-    MaskMetric,
-    mean_of_known,
-    ratio,
-    scored_pixels,
-    to_numpy,
+from kseg.metrics.mask_metric import IgnoreClass, mean_of_known, ratio, scored_pixels
+from kseg.metrics.outlines import (
+    NO_BOUNDARY,
+    count_near,
+    count_pairs,
+    inner4,
+    seg2bmap,
+    squared_reach,
 )
 
-_NO_BOUNDARY = -1
+_MATCHES = ("distance", "bipartite")
+_BOUNDARIES = ("inner4", "seg2bmap")
+_EMPTY = ("skip", "zero")
 
 
 def boundary_f1(
@@ -38,6 +43,8 @@ def boundary_f1(
     num_classes: int,
     ignore_class: IgnoreClass = 255,
     tolerance: float = 0.0075,
+    match: str = "distance",
+    boundary: str = "inner4",
 ) -> np.ndarray:
     """Scores the boundaries of one image, class by class.
 
@@ -48,13 +55,52 @@ def boundary_f1(
         ignore_class: The label, or labels, of void pixels; `None` for no void.
         tolerance: The distance up to which boundary pixels agree, as a fraction of
             the diagonal of the image.
+        match: `"distance"` takes any boundary pixel within the tolerance;
+            `"bipartite"` gives each at most one partner, so its F1 is never above.
+        boundary: `"inner4"`, or the Berkeley benchmark's `"seg2bmap"`, whose
+            boundaries are half a pixel up and left: a pixel is on that of a class if
+            it or its right, lower or lower right neighbour is of the class, but not
+            all of them.
 
     Returns:
         float64 `(num_classes,)`, from 0 to 1; NaN for a class without a boundary.
 
     Raises:
-        ValueError: If the maps are not one image, `tolerance` is negative, or as
-            `kseg.metrics.confusion_matrix` does.
+        ValueError: If the maps are not one image, `tolerance` is negative, `match` or
+            `boundary` is unknown, or as `kseg.metrics.confusion_matrix` does.
+    """
+    counts = boundary_counts(
+        labels, predictions, num_classes, ignore_class, tolerance, match, boundary
+    )
+    return f1_of_counts(np, *counts.astype(np.float64))
+
+
+def boundary_counts(
+    labels: np.ndarray,
+    predictions: np.ndarray,
+    num_classes: int,
+    ignore_class: IgnoreClass = 255,
+    tolerance: float = 0.0075,
+    match: str = "distance",
+    boundary: str = "inner4",
+) -> np.ndarray:
+    """Counts the boundary pixels of one image that agree, class by class.
+
+    Args:
+        labels: As in `boundary_f1`, as are all arguments.
+        predictions: Predicted class ids.
+        num_classes: Number of classes.
+        ignore_class: The label, or labels, of void pixels.
+        tolerance: The distance, as a fraction of the diagonal.
+        match: `"distance"` or `"bipartite"`.
+        boundary: `"inner4"` or `"seg2bmap"`.
+
+    Returns:
+        int64 `(4, num_classes)`: predicted boundary pixels that agree with a true one,
+        all predicted ones, true ones that agree with a predicted one, all true ones.
+
+    Raises:
+        ValueError: As `boundary_f1` does.
     """
     labels, predictions = np.asarray(labels), np.asarray(predictions)
     if labels.ndim != 2:
@@ -63,64 +109,83 @@ def boundary_f1(
             f"{labels.shape}. Score the images of a batch one by one."
         )
     height, width = labels.shape
-    reach = _squared_reach(height, width, tolerance)
+    reach = squared_reach(height, width, tolerance)
+    _check_option("match", match, _MATCHES)
+    _check_option("boundary", boundary, _BOUNDARIES)
     scored = scored_pixels(labels, predictions, num_classes, ignore_class)
-    outlines = [
-        _points_by_class(_boundaries(np, np.where(scored, ids.astype(int), -1)))
+    outline = inner4 if boundary == "inner4" else seg2bmap
+    true, predicted = (
+        outline(np.where(scored, ids.astype(np.int32), NO_BOUNDARY))
         for ids in (labels, predictions)
+    )
+    if match == "distance":
+        agreeing = count_near(predicted, true, labels.shape, num_classes, reach)
+        found = count_near(true, predicted, labels.shape, num_classes, reach)
+    else:
+        found = count_pairs(predicted, true, labels.shape, num_classes, tolerance)
+        agreeing = found
+    sizes = [
+        np.bincount(points[0], minlength=num_classes) for points in (predicted, true)
     ]
-    none = np.empty((0, 2), int)
-    counts = np.zeros((4, num_classes))
-    for c in range(num_classes):
-        true, predicted = (points.get(c, none) for points in outlines)
-        counts[:, c] = (
-            _count_near(predicted, true, reach),
-            len(predicted),
-            _count_near(true, predicted, reach),
-            len(true),
-        )
-    return _f1(np, *counts)
+    return np.stack([agreeing, sizes[0], found, sizes[1]]).astype(np.int64)
 
 
-def mean_boundary_f1(per_image: np.ndarray) -> tuple[float, np.ndarray]:
+def mean_boundary_f1(
+    per_image: np.ndarray, empty: str = "skip"
+) -> tuple[float, np.ndarray]:
     """Averages BF over the images of a data set.
 
     Args:
         per_image: `(images, num_classes)`, each row from `boundary_f1`.
+        empty: `"skip"` leaves images without a score out of the mean; `"zero"` is the
+            rule of SegNet's script, which divides by the number of all images.
 
     Returns:
         The mean, over the images that have a score, of the mean over their classes;
         and float64 `(num_classes,)`, the mean of each class over the images that
         score it. NaN where nothing is scored.
 
+    Raises:
+        ValueError: If `empty` is unknown.
+
     Example:
     >>> mean, classes = mean_boundary_f1([[1.0, 0.5], [0.25, float("nan")]])
     >>> mean, classes.tolist()
     (0.5, [0.625, 0.5])
     """
+    _check_option("empty", empty, _EMPTY)
     per_image = np.asarray(per_image, dtype=np.float64)
-    score = mean_of_known(np, mean_of_known(np, per_image, axis=1))
+    means = mean_of_known(np, per_image, axis=1)
+    if empty == "zero":
+        means = np.nan_to_num(means)
+    score = mean_of_known(np, means)
     return float(score), mean_of_known(np, per_image, axis=0)
 
 
-@keras.saving.register_keras_serializable(package="kseg")
-class BoundaryF1(MaskMetric):
-    """The mean over images of the mean over classes of the boundary F1.
-
-    The numbers are those of `boundary_f1` and `mean_boundary_f1`. The time grows with
-    the square of the tolerance in pixels; height and width must be known when a graph
-    is traced, since the tolerance depends on them.
+class BoundaryScores:
+    """Collects the boundaries of a data set, image by image.
 
     Args:
-        num_classes: Number of classes, at least 2: void does not count.
-        ignore_class: The label, or labels, of void pixels; `None` for no void.
-        tolerance: The distance up to which boundary pixels agree, as a fraction of
-            the diagonal of the image.
-        name: Name in the logs; `"boundary_f1"` by default.
-        dtype: Dtype of the result; float32 by default.
+        num_classes: As in `boundary_f1`, as are all but the last.
+        ignore_class: The label, or labels, of void pixels.
+        tolerance: The distance, as a fraction of the diagonal of each image.
+        match: `"distance"` or `"bipartite"`.
+        boundary: `"inner4"` or `"seg2bmap"`.
+        empty: As in `mean_boundary_f1`.
 
     Raises:
-        ValueError: If `num_classes` is below 2 or `tolerance` is negative.
+        ValueError: If `tolerance` is negative or an option is unknown.
+
+    Example:
+    >>> mask = np.array([[0, 0, 1, 1, 1]])
+    >>> collected = BoundaryScores(2, tolerance=0.0)
+    >>> collected.update(mask, mask)
+    >>> collected.update(mask, np.array([[0, 0, 1, 0, 0]]))
+    >>> result = collected.result()
+    >>> result["class_boundary_f1"].tolist()  # the mean over two images
+    [0.8333333333333333, 1.0]
+    >>> result["pooled_class_boundary_f1"].tolist()  # all pixels at once
+    [0.8, 1.0]
     """
 
     def __init__(
@@ -128,96 +193,63 @@ class BoundaryF1(MaskMetric):
         num_classes: int,
         ignore_class: IgnoreClass = 255,
         tolerance: float = 0.0075,
-        name: str | None = None,
-        dtype: str | None = None,
+        match: str = "distance",
+        boundary: str = "inner4",
+        empty: str = "skip",
     ):
-        """Creates the sums over images."""
-        super().__init__(num_classes, ignore_class, name or "boundary_f1", dtype)
-        _squared_reach(1, 1, tolerance)
-        self.tolerance = tolerance
+        """Starts with nothing collected."""
+        squared_reach(1, 1, tolerance)
+        _check_option("match", match, _MATCHES)
+        _check_option("boundary", boundary, _BOUNDARIES)
+        _check_option("empty", empty, _EMPTY)
+        self.arguments = (num_classes, ignore_class, tolerance, match, boundary)
+        self.empty = empty
+        self.counts = np.zeros((4, num_classes), np.int64)
+        self.per_image: list[np.ndarray] = []
 
-        def zeros(shape, name):
-            return self.add_variable(shape, "zeros", dtype="float32", name=name)
+    def update(self, labels: np.ndarray, predictions: np.ndarray) -> None:
+        """Adds an image.
 
-        self.image_total = zeros((), "image_total")
-        self.image_count = zeros((), "image_count")
-        self.class_total = zeros((num_classes,), "class_total")
-        self.class_count = zeros((num_classes,), "class_count")
-
-    def accumulate(self, labels: Any, predictions: Any, scored: Any) -> None:
-        """Adds the scores of each image in the batch."""
-        pairs = zip(labels.shape[1:], predictions.shape[1:], strict=True)
-        height, width = (first or second for first, second in pairs)
-        if height is None or width is None:
-            raise ValueError(
-                "`BoundaryF1` must know height and width when its graph is traced. "
-                f"Received: labels of shape {tuple(labels.shape)} and predictions of "
-                f"shape {tuple(predictions.shape)}. Fix the size of the images, or "
-                "score them one by one with `kseg.metrics.boundary_f1`."
-            )
-        reach = _squared_reach(height, width, self.tolerance)
-        true, predicted = (
-            _boundaries(ops, ops.where(scored, ids, _NO_BOUNDARY))
-            for ids in (labels, predictions)
-        )
-        per_image = _f1(
-            ops,
-            *_sums_by_class(predicted, _near(predicted, true, reach), self.num_classes),
-            *_sums_by_class(true, _near(true, predicted, reach), self.num_classes),
-        )
-        _add(self.image_total, self.image_count, mean_of_known(ops, per_image, axis=1))
-        _add(self.class_total, self.class_count, per_image)
-
-    def score(self) -> Any:
-        """Returns the mean over the images that have a score."""
-        return ratio(ops, self.image_total, self.image_count)
-
-    def class_f1(self) -> np.ndarray:
-        """Returns the mean of each class so far, float32 `(num_classes,)`.
+        Args:
+            labels: True class ids, integers `(height, width)`.
+            predictions: Predicted class ids, integers `(height, width)`.
 
         Raises:
-            ValueError: If a compiled graph met ids out of range.
+            ValueError: As `boundary_f1` does.
         """
-        self.check()
-        return to_numpy(ratio(ops, self.class_total, self.class_count))
+        counts = boundary_counts(labels, predictions, *self.arguments)
+        self.counts += counts
+        self.per_image.append(f1_of_counts(np, *counts.astype(np.float64)))
 
-    def get_config(self) -> dict:
-        """Returns the arguments of the constructor."""
-        return {**super().get_config(), "tolerance": self.tolerance}
+    def result(self) -> dict[str, Any]:
+        """Returns the scores.
 
-
-def _squared_reach(height: int, width: int, tolerance: float) -> int:
-    """Returns the largest square of a distance between pixels within tolerance."""
-    if not tolerance >= 0:
-        raise ValueError(f"`tolerance` must be 0 or more. Received: {tolerance}.")
-    return int(tolerance**2 * (height**2 + width**2) + 1e-9)  # 15.0 px is not 14.9999
-
-
-def _boundaries(xp: ModuleType, ids: Any) -> Any:
-    """Keeps the ids of boundary pixels and writes -1 elsewhere.
-
-    Args:
-        xp: `numpy` or `keras.ops`, whichever the array belongs to.
-        ids: Class ids `(..., height, width)`, -1 at void pixels.
-    """
-    rows = _differ(ids[..., 1:, :], ids[..., :-1, :])
-    columns = _differ(ids[..., :, 1:], ids[..., :, :-1])
-    margin = [(0, 0)] * (len(ids.shape) - 2)
-    edge = (
-        xp.pad(rows, [*margin, (1, 0), (0, 0)])
-        | xp.pad(rows, [*margin, (0, 1), (0, 0)])
-        | xp.pad(columns, [*margin, (0, 0), (1, 0)])
-        | xp.pad(columns, [*margin, (0, 0), (0, 1)])
-    )
-    return xp.where(edge, ids, _NO_BOUNDARY)
+        Returns:
+            `boundary_f1`, the mean over images, and `class_boundary_f1`
+            `(num_classes,)`, as `mean_boundary_f1` has them. Of the counts summed over
+            the images: `pooled_class_precision`, `pooled_class_recall` and
+            `pooled_class_boundary_f1` `(num_classes,)`, and `pooled_boundary_f1`, the
+            mean of the last over the classes that have a boundary. NaN where nothing
+            is scored.
+        """
+        per_image = self.per_image or [np.full(self.counts.shape[1], np.nan)]
+        empty = self.empty if self.per_image else "skip"
+        mean, by_class = mean_boundary_f1(np.stack(per_image), empty)
+        counts = self.counts.astype(np.float64)
+        pooled = f1_of_counts(np, *counts)
+        return {
+            "boundary_f1": mean,
+            "class_boundary_f1": by_class,
+            "pooled_boundary_f1": float(mean_of_known(np, pooled)),
+            "pooled_class_boundary_f1": pooled,
+            "pooled_class_precision": ratio(np, counts[0], counts[1]),
+            "pooled_class_recall": ratio(np, counts[2], counts[3]),
+        }
 
 
-def _differ(first: Any, second: Any) -> Any:
-    """Marks neighbours in two classes; void is in none."""
-    return (first != second) & (first >= 0) & (second >= 0)
-
-
-def _f1(xp: ModuleType, near_true: Any, predicted: Any, near_predicted: Any, true: Any):
+def f1_of_counts(
+    xp: ModuleType, near_true: Any, predicted: Any, near_predicted: Any, true: Any
+) -> Any:
     """Returns F1 from counts in floating point; NaN without a boundary."""
     precision = near_true / xp.maximum(predicted, 1.0)
     recall = near_predicted / xp.maximum(true, 1.0)
@@ -226,54 +258,6 @@ def _f1(xp: ModuleType, near_true: Any, predicted: Any, near_predicted: Any, tru
     return xp.where(predicted + true > 0, f1, float("nan"))
 
 
-def _points_by_class(boundaries: np.ndarray) -> dict[int, np.ndarray]:
-    """Returns `(points, 2)` coordinates for each class that has a boundary."""
-    points = np.argwhere(boundaries != _NO_BOUNDARY)
-    classes = boundaries[tuple(points.T)]
-    return {int(c): points[classes == c] for c in np.unique(classes)}
-
-
-def _count_near(points: np.ndarray, others: np.ndarray, reach: int) -> int:
-    """Counts the points that have one of the others in reach."""
-    if not len(points) or not len(others):
-        return 0
-    # The bound is strict, and squared distances between pixels are whole numbers.
-    distance, _ = KDTree(others).query(
-        points, distance_upper_bound=(reach + 0.5) ** 0.5
-    )
-    return int(np.isfinite(distance).sum())
-
-
-def _near(ids: Any, others: Any, reach: int) -> Any:
-    """Marks the pixels of `ids` that have their class in reach in `others`."""
-    radius = int(reach**0.5)
-    steps = np.arange(-radius, radius + 1)
-    disk = steps[:, None] ** 2 + steps**2 <= reach
-    starts = np.pad(np.argwhere(disk), ((0, 0), (1, 0)))  # 0 on the batch axis
-    starts = ops.convert_to_tensor(starts, dtype="int32")
-    margin = ((0, 0), (radius, radius), (radius, radius))
-    padded = ops.pad(others, margin, constant_values=_NO_BOUNDARY)
-    size = ops.shape(ids)
-
-    def look(i, near):
-        window = ops.slice(padded, ops.take(starts, i, axis=0), size)
-        return near | (window == ids)
-
-    return ops.fori_loop(0, int(disk.sum()), look, ops.zeros_like(ids, dtype="bool"))
-
-
-def _sums_by_class(ids: Any, near: Any, num_classes: int) -> tuple[Any, Any]:
-    """Counts near and all boundary pixels, float32 `(batch, num_classes)` each."""
-    boundary = ops.one_hot(ids, num_classes, dtype="float32")  # of -1: all zeros
-    near = ops.expand_dims(ops.cast(near, "float32"), axis=-1)
-    return (
-        ops.sum(ops.multiply(boundary, near), axis=(1, 2)),
-        ops.sum(boundary, axis=(1, 2)),
-    )
-
-
-def _add(total: Any, count: Any, values: Any) -> None:
-    """Adds what is not NaN along the first axis, and how much that is."""
-    known = ops.logical_not(ops.isnan(values))
-    total.assign(total + ops.sum(ops.where(known, values, 0.0), axis=0))
-    count.assign(count + ops.sum(ops.cast(known, "float32"), axis=0))
+def _check_option(name: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise ValueError(f"`{name}` must be one of {known}. Received: {value!r}.")

@@ -9,6 +9,7 @@ that is neither in the labels nor in the predictions has no score; one that is o
 predicted has IoU and Dice 0, and no accuracy. Without a pixel to score all is NaN.
 """
 
+import math
 from types import ModuleType
 from typing import Any
 
@@ -16,16 +17,19 @@ import keras
 import numpy as np
 from keras import ops
 
+from kseg.metrics.exact_counts import ExactCounts
 from kseg.metrics.mask_metric import (
     IgnoreClass,
     MaskMetric,
+    check_ids,
+    ignored_ids,
     mean_of_known,
     ratio,
     scored_pixels,
-    to_numpy,
 )
 
-_LIMB = 2**24
+_CHUNK = 2**16  # pixels counted at a time, so that they stay in the cache
+_SMALL = 2**16  # cells of a table that 16 bits can number
 
 
 def confusion_matrix(
@@ -58,11 +62,38 @@ def confusion_matrix(
            [0, 1]])
     """
     labels, predictions = np.asarray(labels), np.asarray(predictions)
+    check_ids(labels, predictions, num_classes)
+    shape = [
+        max(num_classes, int(ids.max(initial=0)) + 1) for ids in (labels, predictions)
+    ]
+    negative = labels.min(initial=0) < 0 or predictions.min(initial=0) < 0
+    if not negative and math.prod(shape) <= max(_SMALL, num_classes**2):
+        # What is void or wrong is cheaper to tell in a larger table than at pixels.
+        table = _count(labels, predictions, *shape)
+        table[[i for i in ignored_ids(ignore_class) if 0 <= i < len(table)]] = 0
+        matrix = table[:num_classes, :num_classes]
+        if matrix.sum() == table.sum():
+            return matrix.copy()
+    # An id is out of range, which raises here, unless it is at a void pixel.
     scored = scored_pixels(labels, predictions, num_classes, ignore_class)
-    cells = labels[scored].astype(np.int64) * num_classes
-    cells += predictions[scored].astype(np.int64)
-    counts = np.bincount(cells, minlength=num_classes**2).astype(np.int64)
-    return counts.reshape(num_classes, num_classes)
+    return _count(labels[scored], predictions[scored], num_classes, num_classes)
+
+
+def _count(
+    labels: np.ndarray, predictions: np.ndarray, rows: int, columns: int
+) -> np.ndarray:
+    """Returns the table of pairs of ids, int64 `(rows, columns)`."""
+    labels, predictions = labels.reshape(-1), predictions.reshape(-1)
+    size = rows * columns
+    dtype = np.uint16 if size <= _SMALL else np.int64
+    table = np.zeros(size, np.int64)
+    for start in range(0, labels.size, _CHUNK):
+        chunk = slice(start, start + _CHUNK)
+        cells = labels[chunk].astype(dtype)
+        cells *= columns
+        cells += predictions[chunk].astype(dtype)
+        table += np.bincount(cells, minlength=size)
+    return table.reshape(rows, columns)
 
 
 def scores(matrix: np.ndarray, absent: str = "skip") -> dict[str, Any]:
@@ -99,15 +130,43 @@ def scores(matrix: np.ndarray, absent: str = "skip") -> dict[str, Any]:
         raise ValueError(f"`absent` must be 'skip' or 'zero'. Received: {absent!r}.")
     return {
         name: value if value.ndim else float(value)
-        for name, value in _scores(np, matrix, absent).items()
+        for name, value in scores_of_counts(class_counts(matrix), absent).items()
     }
 
 
-def _scores(xp: ModuleType, matrix: Any, absent: str = "skip") -> dict[str, Any]:
-    """Returns all scores of a floating point matrix of `numpy` or `keras.ops`."""
-    hits = xp.diagonal(matrix)
-    truth, predicted = xp.sum(matrix, axis=1), xp.sum(matrix, axis=0)
-    pixels = xp.sum(truth)
+def class_counts(matrix: np.ndarray) -> np.ndarray:
+    """Returns what the scores need of a confusion matrix.
+
+    Args:
+        matrix: `(num_classes, num_classes)` counts from `confusion_matrix`.
+
+    Returns:
+        `(3, num_classes)`: pixels that are right, true pixels, and predicted ones.
+    """
+    return np.stack([np.diagonal(matrix), matrix.sum(axis=1), matrix.sum(axis=0)])
+
+
+def scores_of_counts(counts: np.ndarray, absent: str = "skip") -> dict[str, np.ndarray]:
+    """Divides counts, such as those of many samples of a data set at once.
+
+    Args:
+        counts: `(..., 3, num_classes)` from `class_counts`, or sums of them.
+        absent: As in `scores`.
+
+    Returns:
+        float64 arrays by the names that `scores` has: `(...)` those of the whole,
+        `(..., num_classes)` those of the classes.
+    """
+    counts = np.asarray(counts, np.float64)
+    hits, truth, predicted = np.moveaxis(counts, -2, 0)
+    return _scores(np, hits, truth, predicted, absent)
+
+
+def _scores(
+    xp: ModuleType, hits: Any, truth: Any, predicted: Any, absent: str = "skip"
+) -> dict[str, Any]:
+    """Returns all scores of floating point counts of `numpy` or `keras.ops`."""
+    pixels = xp.sum(truth, axis=-1)
     union = truth + predicted - hits
     classes = {
         "class_accuracy": ratio(xp, hits, truth),
@@ -115,15 +174,15 @@ def _scores(xp: ModuleType, matrix: Any, absent: str = "skip") -> dict[str, Any]
         "class_dice": ratio(xp, 2.0 * hits, truth + predicted),
     }
     if absent == "zero":
-        zero = xp.where(pixels > 0, 0.0, float("nan"))
+        zero = xp.where(xp.expand_dims(pixels, -1) > 0, 0.0, float("nan"))
         classes = {k: xp.where(truth > 0, v, zero) for k, v in classes.items()}
     weighted_iou = truth * hits / xp.maximum(union, 1.0)  # without a union, 0 / 1
     return {
-        "pixel_accuracy": ratio(xp, xp.sum(hits), pixels),
-        "mean_accuracy": mean_of_known(xp, classes["class_accuracy"]),
-        "mean_iou": mean_of_known(xp, classes["class_iou"]),
-        "frequency_weighted_iou": ratio(xp, xp.sum(weighted_iou), pixels),
-        "mean_dice": mean_of_known(xp, classes["class_dice"]),
+        "pixel_accuracy": ratio(xp, xp.sum(hits, axis=-1), pixels),
+        "mean_accuracy": mean_of_known(xp, classes["class_accuracy"], axis=-1),
+        "mean_iou": mean_of_known(xp, classes["class_iou"], axis=-1),
+        "frequency_weighted_iou": ratio(xp, xp.sum(weighted_iou, axis=-1), pixels),
+        "mean_dice": mean_of_known(xp, classes["class_dice"], axis=-1),
         **classes,
     }
 
@@ -131,8 +190,7 @@ def _scores(xp: ModuleType, matrix: Any, absent: str = "skip") -> dict[str, Any]
 class ConfusionMatrixMetric(MaskMetric):
     """Base of the metrics that are read from one confusion matrix.
 
-    The counts are exact beyond 2^31 pixels on backends without 64-bit integers: two
-    int32 variables hold the lower 24 bits and the rest.
+    The counts are exact beyond 2^31 pixels, see `ExactCounts`.
 
     Args:
         num_classes: Number of classes, at least 2: void does not count.
@@ -150,11 +208,9 @@ class ConfusionMatrixMetric(MaskMetric):
         name: str | None = None,
         dtype: str | None = None,
     ):
-        """Creates the two halves of the matrix."""
+        """Creates the matrix."""
         super().__init__(num_classes, ignore_class, name or self.score_name, dtype)
-        shape = (num_classes, num_classes)
-        self.low = self.add_variable(shape, "zeros", dtype="int32", name="low")
-        self.high = self.add_variable(shape, "zeros", dtype="int32", name="high")
+        self.counts = ExactCounts(self, (num_classes, num_classes))
 
     def accumulate(self, labels: Any, predictions: Any, scored: Any) -> None:
         """Adds the pairs of ids at the scored pixels to the matrix."""
@@ -164,16 +220,14 @@ class ConfusionMatrixMetric(MaskMetric):
             ops.reshape(cell, (-1,)),
             num_segments=self.num_classes**2,
         )
-        low = self.low + ops.reshape(counts, self.low.shape)
-        self.high.assign(self.high + low // _LIMB)
-        self.low.assign(low % _LIMB)
+        self.counts.add(ops.reshape(counts, (self.num_classes, self.num_classes)))
 
     def score(self) -> Any:
         """Returns the score that the class is named after."""
         dtype = keras.backend.result_type(self.dtype, "float32")
-        high = ops.multiply(ops.cast(self.high, dtype), _LIMB)
-        matrix = ops.add(high, ops.cast(self.low, dtype))
-        return _scores(ops, matrix)[self.score_name]
+        matrix = self.counts.tensor(dtype)
+        hits, truth = ops.diagonal(matrix), ops.sum(matrix, axis=1)
+        return _scores(ops, hits, truth, ops.sum(matrix, axis=0))[self.score_name]
 
     def confusion_matrix(self) -> np.ndarray:
         """Returns the exact counts so far, int64 `(num_classes, num_classes)`.
@@ -182,7 +236,7 @@ class ConfusionMatrixMetric(MaskMetric):
             ValueError: If a compiled graph met ids out of range.
         """
         self.check()
-        return to_numpy(self.high).astype(np.int64) * _LIMB + to_numpy(self.low)
+        return self.counts.numpy()
 
     def class_iou(self) -> np.ndarray:
         """Returns the IoU of each class so far, float64 `(num_classes,)`.

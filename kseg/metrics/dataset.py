@@ -4,7 +4,7 @@ import numpy as np
 
 from kseg.labels import Labels
 from kseg.metrics.boundary import boundary_f1, mean_boundary_f1
-from kseg.metrics.confusion import confusion_matrix, scores
+from kseg.metrics.confusion import class_counts, confusion_matrix, scores
 
 SCALARS = (
     "pixel_accuracy",
@@ -22,6 +22,11 @@ class DatasetScores:
         labels: The classes; pixels of its `ignore_class` do not count.
         tolerance: Of the boundary F1, as a share of the image's diagonal.
 
+    Attributes:
+        matrix: int64 `(num_classes, num_classes)`, the confusion matrix so far.
+        counts: Of each image, what `kseg.metrics.class_counts` returns.
+        boundaries: Of each image, what `kseg.metrics.boundary_f1` returns.
+
     Example:
     >>> import numpy as np
     >>> collected = DatasetScores(Labels.numbered(2))
@@ -35,6 +40,7 @@ class DatasetScores:
         self.labels = labels
         self.tolerance = tolerance
         self.matrix = np.zeros((labels.num_classes, labels.num_classes), np.int64)
+        self.counts: list[np.ndarray] = []
         self.boundaries: list[np.ndarray] = []
 
     def update(self, mask: np.ndarray, ids: np.ndarray) -> None:
@@ -48,7 +54,9 @@ class DatasetScores:
             ValueError: If an id is out of range, or the shapes differ.
         """
         rule = (self.labels.num_classes, self.labels.ignore_class)
-        self.matrix += confusion_matrix(mask, ids, *rule)
+        matrix = confusion_matrix(mask, ids, *rule)
+        self.matrix += matrix
+        self.counts.append(class_counts(matrix))
         self.boundaries.append(boundary_f1(mask, ids, *rule, self.tolerance))
 
     def result(self) -> dict:

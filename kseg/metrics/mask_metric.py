@@ -1,7 +1,8 @@
 """What the metrics of masks share: void pixels, ids out of range, NaN for nothing.
 
 An id out of range is an error of the data or of the model, so it is never dropped:
-a metric that drops it scores the pixels that are left, and scores too high.
+a metric that drops it scores the pixels that are left, and scores too high. So are
+scores, of a pixel that is not void, that are NaN or infinite.
 """
 
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from kseg.registry import check_num_classes
 
 IgnoreClass = int | Sequence[int] | None
 
-_NOTHING = -(2**31)
+_NOTHING = -(2**31)  # what is no whole number, or of scores that are not finite
 
 
 def scored_pixels(
@@ -41,6 +42,32 @@ def scored_pixels(
         ValueError: If `num_classes` is below 2, the ids are no integers, the shapes
             differ, or an id at a pixel that is not void is outside the classes.
     """
+    check_ids(labels, predictions, num_classes)
+    ignored = ignored_ids(ignore_class)
+    scored = np.ones(labels.shape, bool)
+    for identity in ignored:
+        scored &= labels != identity
+    outside = {
+        "labels": labels[scored & _outside(labels, num_classes)],
+        "predictions": predictions[scored & _outside(predictions, num_classes)],
+    }
+    if any(values.size for values in outside.values()):
+        raise _out_of_range(_listed(outside), num_classes, ignored)
+    return scored
+
+
+def check_ids(labels: np.ndarray, predictions: np.ndarray, num_classes: int) -> None:
+    """Raises unless these are two maps of integers of one shape.
+
+    Args:
+        labels: True class ids.
+        predictions: Predicted class ids.
+        num_classes: Number of classes, at least 2.
+
+    Raises:
+        ValueError: If `num_classes` is below 2, the ids are no integers, or the shapes
+            differ.
+    """
     check_num_classes(num_classes)
     for name, ids in (("labels", labels), ("predictions", predictions)):
         if ids.dtype.kind not in "biu":
@@ -53,15 +80,6 @@ def scored_pixels(
             "`labels` and `predictions` must have the same shape. Received: "
             f"{labels.shape} and {predictions.shape}."
         )
-    ignored = ignored_ids(ignore_class)
-    scored = ~np.isin(labels, ignored) if ignored else np.ones(labels.shape, bool)
-    outside = {
-        "labels": labels[scored & _outside(labels, num_classes)],
-        "predictions": predictions[scored & _outside(predictions, num_classes)],
-    }
-    if any(values.size for values in outside.values()):
-        raise _out_of_range(_listed(outside), num_classes, ignored)
-    return scored
 
 
 def ignored_ids(ignore_class: IgnoreClass) -> tuple[int, ...]:
@@ -99,6 +117,32 @@ def mean_of_known(xp: ModuleType, values: Any, axis: int | None = None) -> Any:
 def to_numpy(tensor: Any) -> np.ndarray:
     """Returns the value of a tensor or a variable."""
     return np.asarray(tensor)
+
+
+def static_size(
+    metric: keras.metrics.Metric, labels: Any, predictions: Any, function: str
+) -> tuple[int, int]:
+    """Returns height and width, which a distance in pixels depends on.
+
+    Args:
+        metric: Whose graph is traced.
+        labels: Tensor `(batch, height, width)`.
+        predictions: Tensor of the same shape.
+        function: The name in `kseg.metrics` of what scores images of any size.
+
+    Raises:
+        ValueError: If neither tensor knows them.
+    """
+    pairs = zip(labels.shape[1:], predictions.shape[1:], strict=True)
+    height, width = (first or second for first, second in pairs)
+    if height is None or width is None:
+        raise ValueError(
+            f"`{type(metric).__name__}` must know height and width when its graph is "
+            f"traced. Received: labels of shape {tuple(labels.shape)} and predictions "
+            f"of shape {tuple(predictions.shape)}. Fix the size of the images, or "
+            f"score them one by one with `kseg.metrics.{function}`."
+        )
+    return height, width
 
 
 class MaskMetric(keras.metrics.Metric):
@@ -166,10 +210,26 @@ class MaskMetric(keras.metrics.Metric):
 
         Raises:
             ValueError: If a shape is wrong; and, where values can be seen, if an id is
-                out of range or a weight is neither 0 nor 1.
+                out of range, a score not finite or a weight neither 0 nor 1.
+        """
+        predicted = self.class_ids(ops.convert_to_tensor(y_pred))
+        self.accumulate(*self.checked(y_true, predicted, sample_weight))
+
+    def checked(self, y_true: Any, predicted: Any, sample_weight: Any) -> tuple:
+        """Refuses ids out of range, or counts them inside a compiled graph.
+
+        Args:
+            y_true: As in `update_state`.
+            predicted: From `class_ids`.
+            sample_weight: As in `update_state`.
+
+        Returns:
+            The arguments of `accumulate`.
+
+        Raises:
+            ValueError: As `update_state` does.
         """
         true = _mask(ops.convert_to_tensor(y_true), "y_true")
-        predicted = self.class_ids(ops.convert_to_tensor(y_pred))
         pairs = zip(tuple(true.shape), tuple(predicted.shape), strict=True)
         if any(None not in pair and pair[0] != pair[1] for pair in pairs):
             raise ValueError(
@@ -201,7 +261,7 @@ class MaskMetric(keras.metrics.Metric):
             }
             raise self._out_of_range(_listed(values))
         self.out_of_range.assign(self.out_of_range + count)
-        self.accumulate(labels, predictions, right)
+        return labels, predictions, right
 
     def result(self) -> Any:
         """Returns the score over all batches, a scalar; NaN if no pixel counted.
@@ -243,7 +303,8 @@ class MaskMetric(keras.metrics.Metric):
             y_pred: Scores or ids, as `update_state` takes them.
 
         Returns:
-            Class ids `(batch, height, width)`, int32 where they come from scores.
+            Class ids `(batch, height, width)`, int32 where they come from scores; the
+            id of nothing, out of range, where a score is NaN or infinite.
 
         Raises:
             ValueError: If the shape is wrong.
@@ -252,14 +313,20 @@ class MaskMetric(keras.metrics.Metric):
             return _mask(y_pred, "y_pred")
         shape = tuple(y_pred.shape)
         if len(shape) == 4 and shape[-1] == 1 and self.num_classes == 2:
-            return ops.argmax(class_logits(y_pred), axis=-1)
-        if len(shape) != 4 or shape[-1] not in (self.num_classes, None):
+            y_pred = class_logits(y_pred)
+        elif len(shape) != 4 or shape[-1] not in (self.num_classes, None):
             raise ValueError(
                 "Floating point `y_pred` must be scores of shape (batch, height, "
                 f"width, {self.num_classes}), one for each class. Received: {shape}. "
                 "Cast class ids to int32."
             )
-        return ops.argmax(y_pred, axis=-1)
+        ids = ops.cast(ops.argmax(y_pred, axis=-1), "int32")
+        wrong = ops.logical_not(ops.all(ops.isfinite(y_pred), axis=-1))
+        return self.refuse(ids, wrong)
+
+    def refuse(self, ids: Any, wrong: Any) -> Any:
+        """Gives the pixels marked as wrong the id of nothing, which is out of range."""
+        return ops.where(wrong, _NOTHING, ids)
 
     def _out_of_range(self, received: str) -> ValueError:
         """Returns the error for ids out of range."""
@@ -267,7 +334,7 @@ class MaskMetric(keras.metrics.Metric):
             received,
             self.num_classes,
             ignored_ids(self.ignore_class),
-            weights=", and sample weights 0 or 1",
+            weights=", scores finite, and sample weights 0 or 1",
         )
 
 
@@ -290,11 +357,15 @@ def _out_of_range(
 
 def _listed(outside: dict[str, np.ndarray]) -> str:
     """Names the distinct values, at most ten of a kind: `labels [7, 9]`."""
-    return " and ".join(
-        f"{name} {np.unique(values)[:10].tolist()}"
-        for name, values in outside.items()
-        if values.size
-    )
+    listed = []
+    for name, values in outside.items():
+        found = np.unique(values)[:10].tolist()
+        if found and found[0] == _NOTHING:
+            listed.append(f"{name} from scores that are NaN, infinite or improbable")
+            found = found[1:]
+        if found:
+            listed.append(f"{name} {found}")
+    return " and ".join(listed)
 
 
 def _mask(ids: Any, name: str) -> Any:

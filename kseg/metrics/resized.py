@@ -11,6 +11,7 @@ from keras import ops
 
 from kseg.layers import Enlarged, map_pixels
 from kseg.layers.enlarged import BAND_PIXELS
+from kseg.metrics.calibration_metric import ExpectedCalibrationError
 from kseg.metrics.mask_metric import MaskMetric
 
 
@@ -27,7 +28,8 @@ class Resized(keras.metrics.Metric):
         dtype: Dtype of the result; that of the metric by default.
 
     Raises:
-        ValueError: If the metric is no metric of masks, or `band_pixels` is below 1.
+        ValueError: If the metric is no metric of masks, or one that needs
+            probabilities, or `band_pixels` is below 1.
 
     Example:
     >>> import numpy as np
@@ -47,10 +49,12 @@ class Resized(keras.metrics.Metric):
         dtype: str | None = None,
     ):
         """Checks and stores the arguments."""
-        if not isinstance(metric, MaskMetric):
+        if not isinstance(metric, MaskMetric) or isinstance(
+            metric, ExpectedCalibrationError
+        ):
             raise ValueError(
-                "`metric` must be a metric of masks, such as `kseg.metrics.MeanIoU`. "
-                f"Received: {metric!r}."
+                "`metric` must be a metric of masks, such as `kseg.metrics.MeanIoU`, "
+                f"that needs no probabilities. Received: {metric!r}."
             )
         if band_pixels < 1:
             raise ValueError(

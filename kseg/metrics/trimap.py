@@ -15,18 +15,19 @@ import numpy as np
 from scipy import ndimage
 
 from kseg.metrics.confusion import confusion_matrix, scores
+from kseg.metrics.mask_metric import IgnoreClass, ignored_ids
 
 _BANDS = ("boundary", "void")
 
 
 def border_distance(
-    labels: np.ndarray, ignore_class: int | None = 255, band: str = "boundary"
+    labels: np.ndarray, ignore_class: IgnoreClass = 255, band: str = "boundary"
 ) -> np.ndarray:
     """Measures how far every pixel is from a border.
 
     Args:
         labels: True class ids, integers `(height, width)`.
-        ignore_class: The label of void pixels; `None` for no void.
+        ignore_class: The label, or labels, of void pixels; `None` for no void.
         band: `"boundary"` or `"void"`.
 
     Returns:
@@ -49,8 +50,8 @@ def border_distance(
     if band not in _BANDS:
         raise ValueError(f"`band` must be one of {_BANDS}. Received: {band!r}.")
     void = np.zeros(labels.shape, bool)
-    if ignore_class is not None:
-        void = labels == ignore_class
+    for identity in ignored_ids(ignore_class):
+        void |= labels == identity
     distance = np.full(labels.shape, np.inf)
     if band == "void":
         if void.any():
@@ -71,7 +72,7 @@ class TrimapScores:
     Args:
         num_classes: Number of classes: void does not count.
         widths: Of the bands, in pixels.
-        ignore_class: The label of void pixels; `None` for no void.
+        ignore_class: The label, or labels, of void pixels; `None` for no void.
         band: `"boundary"` or `"void"`, as in the module.
 
     Raises:
@@ -88,7 +89,7 @@ class TrimapScores:
         self,
         num_classes: int,
         widths: Sequence[int] = tuple(range(1, 41)),
-        ignore_class: int | None = 255,
+        ignore_class: IgnoreClass = 255,
         band: str = "boundary",
     ):
         """Starts with nothing collected."""
@@ -124,12 +125,15 @@ class TrimapScores:
             )
 
     def result(self) -> dict[str, list]:
-        """Returns `widths`, and a float per width of `mean_iou` and `pixel_accuracy`.
+        """Returns the scores in each band.
 
-        A score is NaN where no pixel is in a band.
+        Returns:
+            `widths`; `mean_iou` and `pixel_accuracy`, a float per width; `class_iou`, a
+            list of floats, one for each class, per width. NaN where nothing is scored.
         """
         found = [scores(matrix) for matrix in self.matrices]
-        return {"widths": list(self.widths)} | {
+        by_class = [each["class_iou"].tolist() for each in found]
+        return {"widths": list(self.widths), "class_iou": by_class} | {
             name: [float(each[name]) for each in found]
             for name in ("mean_iou", "pixel_accuracy")
         }

@@ -220,3 +220,117 @@ def test_what_is_refused(labels, options, message):
     if options:
         with pytest.raises(ValueError, match=message):
             metrics.BoundaryF1(3, **options)
+
+
+def pixels_on_boundary(mask):
+    """The Berkeley benchmark's map of one class: not all four corners are equal."""
+    height, width = mask.shape
+    return {
+        (y, x)
+        for y in range(height)
+        for x in range(width)
+        if len(set(mask[y : y + 2, x : x + 2].ravel().tolist())) == 2
+    }
+
+
+def largest_matching(points, others, theta):
+    """Augments along paths until none is left."""
+    near = {p: [q for q in others if math.dist(p, q) <= theta] for p in points}
+    partner = {}
+
+    def place(p, seen):
+        for q in near[p]:
+            if q not in seen:
+                seen.add(q)
+                if q not in partner or place(partner[q], seen):
+                    partner[q] = p
+                    return True
+        return False
+
+    return sum(place(p, set()) for p in points)
+
+
+@pytest.mark.parametrize("shape", [(14, 19), (1, 20), (9, 4)])
+@pytest.mark.parametrize("tolerance", [0.0, 0.06])
+def test_the_script_of_segnet(shape, tolerance):
+    labels, predictions = blobs(shape, 3, 4, 0), blobs(shape, 3, 3, 1)
+    theta = tolerance * math.hypot(*shape)
+    counts = metrics.boundary_counts(
+        labels, predictions, 4, None, tolerance, "bipartite", "seg2bmap"
+    )
+    for c in range(4):
+        true, predicted = (pixels_on_boundary(i == c) for i in (labels, predictions))
+        pairs = largest_matching(predicted, true, theta)
+        assert counts[:, c].tolist() == [pairs, len(predicted), pairs, len(true)]
+    assert counts[:, :3].min() > 0 or tolerance == 0
+
+
+def test_void_makes_no_boundary_of_either_kind():
+    labels = np.zeros((6, 9), int)
+    labels[:, 4:6] = 255
+    labels[:, 6:] = 1
+    for boundary in ("inner4", "seg2bmap"):
+        counts = metrics.boundary_counts(labels, labels % 255, 2, boundary=boundary)
+        assert not counts.any()
+    labels[:, 5] = 1
+    labels[3, 4] = 0  # touches class 1 beside, and below on a diagonal
+    counts = metrics.boundary_counts(labels, labels % 255, 2, boundary="seg2bmap")
+    assert counts[3].tolist() == [2, 2]
+
+
+def test_one_to_one_is_never_above():
+    for seed in range(3):
+        labels, predictions = pair_of_blobs((30, 41), 4, seed)
+        near, paired = (
+            metrics.boundary_f1(labels, predictions, 4, tolerance=0.05, match=match)
+            for match in ("distance", "bipartite")
+        )
+        assert (paired <= near).all() and paired.sum() < near.sum()
+        assert (metrics.boundary_f1(labels, labels, 4, match="bipartite") == 1).all()
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int64"])
+def test_every_dtype_of_ids(dtype):
+    labels, predictions = pair_of_blobs((20, 30), 4)
+    np.testing.assert_array_equal(
+        metrics.boundary_counts(labels.astype(dtype), predictions.astype(dtype), 4),
+        metrics.boundary_counts(labels, predictions, 4),
+    )
+
+
+def test_counts_are_pooled_over_the_images():
+    pairs = [pair_of_blobs(shape, 3, 5) for shape in ((20, 30), (41, 17))]
+    collected = metrics.BoundaryScores(4, tolerance=0.05)
+    for pair in pairs:
+        collected.update(*pair)
+    result = collected.result()
+    options = {"tolerance": 0.05}
+    mean, classes = metrics.mean_boundary_f1(
+        [metrics.boundary_f1(*pair, 4, **options) for pair in pairs]
+    )
+    assert result["boundary_f1"] == mean
+    np.testing.assert_array_equal(result["class_boundary_f1"], classes)
+    counts = sum(metrics.boundary_counts(*pair, 4, **options) for pair in pairs)
+    precision, recall = counts[0, :3] / counts[1, :3], counts[2, :3] / counts[3, :3]
+    expected = 2 * precision * recall / (precision + recall)
+    np.testing.assert_allclose(result["pooled_class_boundary_f1"][:3], expected)
+    np.testing.assert_allclose(result["pooled_class_recall"][:3], recall)
+    assert np.isnan(result["pooled_class_boundary_f1"][3])
+    assert result["pooled_boundary_f1"] == pytest.approx(expected.mean())
+    assert result["pooled_boundary_f1"] != pytest.approx(mean, abs=1e-3)
+
+
+def test_images_without_a_score_can_count_as_0():
+    flat = np.zeros((5, 5), int)
+    for empty, expected in (("skip", 1.0), ("zero", 0.5)):
+        collected = metrics.BoundaryScores(3, empty=empty)
+        assert math.isnan(collected.result()["boundary_f1"])
+        collected.update(flat, flat)
+        collected.update(np.eye(5, dtype=int), np.eye(5, dtype=int))
+        assert collected.result()["boundary_f1"] == expected
+
+
+@pytest.mark.parametrize("option", ["match", "boundary", "empty"])
+def test_unknown_options_are_refused(option):
+    with pytest.raises(ValueError, match=f"`{option}` must be one of.*'other'"):
+        metrics.BoundaryScores(3, **{option: "other"})

@@ -115,6 +115,32 @@ def test_prediction_at_void_can_be_anything():
     assert metrics.confusion_matrix(labels, predictions, 2).sum() == 1
 
 
+@pytest.mark.parametrize("void", [255, -1, 65535, 10**6, 2])
+@pytest.mark.parametrize("num_classes", [3, 260, 300])
+def test_matrix_of_any_void_and_any_number_of_classes(void, num_classes):
+    labels, predictions = random_maps(num_classes, (60, 50), void=(void,))
+    predictions[labels == void] = np.random.default_rng(1).choice([-7, 0, 999, 10**9])
+    matrix = metrics.confusion_matrix(labels, predictions, num_classes, void)
+    scored = labels != void
+    expected = np.zeros((num_classes, num_classes), int)
+    np.add.at(expected, (labels[scored], predictions[scored]), 1)
+    np.testing.assert_array_equal(matrix, expected)
+    assert matrix.flags.owndata or matrix.base.size == matrix.size  # no large table
+
+
+def test_matrix_of_more_than_a_chunk_in_any_order_of_memory():
+    labels, predictions = random_maps(5, (300, 500))
+    expected = np.zeros((5, 5), int)
+    scored = labels != 255
+    np.add.at(expected, (labels[scored], predictions[scored]), 1)
+    for change in (np.asarray, np.asfortranarray, lambda ids: ids.astype("uint8")):
+        changed = change(labels), predictions
+        np.testing.assert_array_equal(metrics.confusion_matrix(*changed, 5), expected)
+    turned = metrics.confusion_matrix(labels[::-1].T, predictions[::-1].T, 5)
+    np.testing.assert_array_equal(turned, expected)
+    assert metrics.confusion_matrix(labels[:0], predictions[:0], 5).sum() == 0
+
+
 @pytest.mark.parametrize(
     ("labels", "predictions", "message"),
     [
@@ -230,8 +256,8 @@ def test_labels_and_predictions_in_every_shape(dtype):
 def test_counts_are_exact_beyond_32_bits():
     metric = metrics.MeanIoU(2)
     exact = np.array([[2**40 + 3, 2**24 - 1], [2**31 - 1, 2**53 + 1]])
-    metric.high.assign((exact // 2**24).astype("int32"))
-    metric.low.assign((exact % 2**24).astype("int32"))
+    metric.counts.high.assign((exact // 2**24).astype("int32"))
+    metric.counts.low.assign((exact % 2**24).astype("int32"))
     np.testing.assert_array_equal(metric.confusion_matrix(), exact)
     labels = np.array([[[0, 0, 1, 1, 1]]])
     metric.update_state(labels, np.array([[[0, 1, 0, 1, 1]]]))
@@ -248,7 +274,7 @@ def test_large_batches_carry():
     for _ in range(20):
         metric.update_state(labels, labels)
     assert metric.confusion_matrix().tolist() == [[40_000_000, 0], [0, 0]]
-    assert 0 <= int(metric.low[0, 0]) < 2**24
+    assert 0 <= int(metric.counts.low[0, 0]) < 2**24
 
 
 @pytest.mark.parametrize("metric_class", NAMES)

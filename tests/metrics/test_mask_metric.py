@@ -18,6 +18,7 @@ METRICS = [
     metrics.FrequencyWeightedIoU,
     metrics.Dice,
     metrics.BoundaryF1,
+    metrics.BoundaryIoU,
 ]
 
 
@@ -203,6 +204,45 @@ def run_in_new_process(script, backend):
     return process.stdout
 
 
+@pytest.mark.parametrize("metric_class", [*METRICS, metrics.ExpectedCalibrationError])
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf])
+def test_scores_that_are_not_finite(metric_class, wrong):
+    labels = np.tile([0, 1], (2, 4, 3))
+    scores = np.zeros((2, 4, 6, 3), "float32")
+    labels[0, 1, 2] = 255
+    scores[0, 1, 2] = wrong
+    metric = metric_class(3)
+    metric.update_state(labels, scores)  # at void anything is allowed
+    before = float(metric.result())
+    scores[1, 2, 3, 1] = wrong
+    with pytest.raises(ValueError, match="predictions from scores that are NaN, inf"):
+        metric.update_state(labels, scores)
+    assert float(metric.result()) == before
+    weights = np.array([1, 0], "float32")
+    metric.update_state(labels, scores, weights)
+
+
+def test_scores_that_are_not_finite_in_a_compiled_graph(evaluate):
+    class Undo(keras.callbacks.Callback):
+        def on_test_begin(self, logs=None):
+            kernel = self.model.weights[0]
+            kernel.assign(kernel * math.nan)
+
+    labels = np.tile([0, 1], (2, 4, 3))
+    for metric_class in (metrics.MeanIoU, metrics.ExpectedCalibrationError):
+        with pytest.raises(ValueError, match="48 pixels, counted inside a compiled"):
+            evaluate(metric_class(3), labels, labels, callbacks=[Undo()])
+
+
+def test_resized_logits_that_are_not_finite():
+    logits = np.zeros((1, 4, 4, 3), "float32")
+    logits[0, 2, 2, 0] = math.nan
+    with pytest.raises(ValueError, match="scores that are NaN"):
+        metrics.Resized(metrics.MeanIoU(3)).update_state(
+            np.zeros((1, 8, 8), int), logits
+        )
+
+
 def test_two_replicas_count_as_one():
     pytest.importorskip("tensorflow")
     script = """
@@ -221,9 +261,13 @@ def test_two_replicas_count_as_one():
         with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
             iou = metrics.MeanIoU(3)
             boundary = metrics.BoundaryF1(3, tolerance=0.05)
+            bands = metrics.BoundaryIoU(3, width=0.05)
+            calibration = metrics.ExpectedCalibrationError(3)
             copy = keras.layers.Dense(3, use_bias=False, kernel_initializer="identity")
             model = keras.Sequential([keras.Input((20, 24, 3)), copy])
-            model.compile(loss=no_loss, metrics=[iou, boundary])
+            model.compile(
+                loss=no_loss, metrics=[iou, boundary, bands, calibration]
+            )
 
         def evaluate(labels):
             data = tf.data.Dataset.from_tensor_slices((logits, labels)).batch(4)
@@ -232,9 +276,11 @@ def test_two_replicas_count_as_one():
         logs = evaluate(labels)
         one_iou = metrics.MeanIoU(3)
         one_boundary = metrics.BoundaryF1(3, tolerance=0.05)
-        for one in (one_iou, one_boundary):
-            one.update_state(labels, predictions)
-            assert 0.2 < one.result() < 0.98
+        one_bands = metrics.BoundaryIoU(3, width=0.05)
+        one_calibration = metrics.ExpectedCalibrationError(3)
+        for one in (one_iou, one_boundary, one_bands, one_calibration):
+            one.update_state(labels, logits)
+            assert 0.02 < one.result() < 0.98
             assert abs(logs[one.name] - one.result()) < 1e-6, one.name
         np.testing.assert_array_equal(
             iou.confusion_matrix(), one_iou.confusion_matrix()
@@ -242,6 +288,8 @@ def test_two_replicas_count_as_one():
         np.testing.assert_allclose(
             boundary.class_f1(), one_boundary.class_f1(), rtol=1e-6
         )
+        for many, one in ((bands, one_bands), (calibration, one_calibration)):
+            np.testing.assert_array_equal(many.counts.numpy(), one.counts.numpy())
 
         labels[3, 0, 0] = 7  # in the second replica's half of the batch
         try:
@@ -262,21 +310,30 @@ def test_jax_jit():
         expected["boundary_f1"], _ = metrics.mean_boundary_f1(
             [metrics.boundary_f1(*pair, 3) for pair in zip(labels, predictions)]
         )
-        wrong = labels.copy()
-        wrong[3, 0, 0] = 7
-        for name in ("PixelAccuracy", "MeanIoU", "Dice", "BoundaryF1"):
+        bands, calibration = metrics.BoundaryIoUScores(3), metrics.CalibrationScores(3)
+        shares = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
+        for label, prediction, share in zip(labels, predictions, shares):
+            bands.update(label, prediction)
+            calibration.update(label, share)
+        expected |= bands.result() | calibration.result()
+        wrong = logits.copy()
+        wrong[3, 0, 0] = np.nan
+        for name in (
+            "PixelAccuracy", "MeanIoU", "Dice", "BoundaryF1", "BoundaryIoU",
+            "ExpectedCalibrationError",
+        ):
             metric = getattr(metrics, name)(3)
             update = jax.jit(metric.stateless_update_state)
             result = jax.jit(metric.stateless_result)
             state = [variable.value for variable in metric.variables]
             for batch in (slice(0, 3), slice(3, 8)):
                 state = update(state, labels[batch], logits[batch])
-            assert abs(result(state) - expected[metric.name]) < 1e-6, name
-            state = update(state, wrong, predictions)
+            assert abs(result(state) - expected[metric.name]) < 1e-5, name
+            state = update(state, labels, wrong)
             assert np.isnan(result(state)), name
             try:
                 metric.stateless_result(state)
             except ValueError:
                 print("raised", name)
     """
-    assert run_in_new_process(script, "jax").count("raised") == 4
+    assert run_in_new_process(script, "jax").count("raised") == 6

@@ -76,3 +76,23 @@ def test_wrong_input_is_refused(maps):
         TrimapScores(3, (0, 1))
     with pytest.raises(ValueError, match="one shape"):
         TrimapScores(3).update(labels, predictions[1:])
+
+
+def test_several_ids_can_be_void_and_every_class_has_a_score():
+    rng = np.random.default_rng(0)
+    labels, predictions = rng.integers(0, 3, (2, 20, 30))
+    labels[:, 10:13] = 255
+    split = labels.copy()
+    split[:9, 10:13] = 250
+    for band in ("boundary", "void"):
+        one, two = (
+            TrimapScores(3, (1, 4), band=band),
+            TrimapScores(3, (1, 4), [250, 255], band),
+        )
+        one.update(labels, predictions)
+        two.update(split, predictions)
+        assert one.result() == two.result()
+        for mean, classes in zip(
+            one.result()["mean_iou"], one.result()["class_iou"], strict=True
+        ):
+            assert mean == np.mean(classes) and len(set(classes)) == 3

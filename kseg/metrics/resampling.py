@@ -1,0 +1,188 @@
+"""How sure scores are: intervals by the bootstrap, and a paired test of two models.
+
+Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, sections 13.3 (intervals
+of percentiles) and 15.2 (permutation test). What is drawn are whole images: pixels of
+one image are not independent. The intervals say how far the scores would vary with
+other images of the same kind, not with another training.
+"""
+
+import numpy as np
+
+from kseg.metrics.confusion import scores_of_counts
+from kseg.metrics.mask_metric import mean_of_known, ratio
+
+# Of each image, counts `(images, 3, num_classes)` as `kseg.metrics.class_counts`, and
+# boundary F1 `(images, num_classes)` as `kseg.metrics.boundary_f1` returns them.
+ImageScores = tuple[np.ndarray, np.ndarray]
+
+# Samples that are scored at a time.
+_CHUNK = 100
+
+
+def intervals(
+    images: ImageScores, level: float = 0.95, samples: int = 2000, seed: int = 0
+) -> dict[str, np.ndarray]:
+    """Finds between which bounds the scores of a data set lie.
+
+    Args:
+        images: Of each image, integer counts `(images, 3, num_classes)` as
+            `kseg.metrics.class_counts` returns them, and boundary F1 `(images,
+            num_classes)` as `kseg.metrics.boundary_f1` does.
+        level: Share of the samples within the bounds.
+        samples: How many samples of as many images are drawn, with replacement.
+        seed: Of the random numbers.
+
+    Returns:
+        For each score that `kseg.metrics.DatasetScores` has, float64 `(2,)`, or `(2,
+        num_classes)` for those of the classes. Samples that do not hold a class count
+        nothing for it. NaN where there is no score, and for fewer than two images.
+
+    Raises:
+        ValueError: If the arrays do not fit each other, or a number is out of range.
+
+    Example:
+    >>> counts = np.array([[[3, 1], [4, 1], [3, 2]], [[2, 2], [2, 2], [2, 2]]])
+    >>> intervals((counts, np.ones((2, 2))))["pixel_accuracy"].tolist()
+    [0.8, 1.0]
+    """
+    _check(images, level, samples)
+    found = _joined(_scores(part, images) for part in _draws(images, samples, seed))
+    return {
+        name: _bounds(values, level, len(images[0])) for name, values in found.items()
+    }
+
+
+def compared(
+    first: ImageScores,
+    second: ImageScores,
+    level: float = 0.95,
+    samples: int = 2000,
+    seed: int = 0,
+) -> dict[str, dict[str, np.ndarray]]:
+    """Compares two models by their scores on the same images.
+
+    Args:
+        first: As in `intervals`, of one model.
+        second: Of the other, on the same images in the same order.
+        level: As in `intervals`.
+        samples: How many, of the bootstrap and of the permutation test.
+        seed: Of the random numbers.
+
+    Returns:
+        For each score as in `intervals`, `difference`, the second's less the first's;
+        `interval`, its bounds, of samples of images that both models share; and
+        `p_value`, how often models that are one another's in random images differ as
+        much, at least `1 / (samples + 1)`. Float64, `()` or of the classes; NaN where
+        one of the models has no score, and bounds for fewer than two images.
+
+    Raises:
+        ValueError: If the images are not the same, or as `intervals` does.
+    """
+    _check(first, level, samples)
+    _check(second, level, samples)
+    if first[0].shape != second[0].shape or not np.array_equal(
+        first[0][:, 1], second[0][:, 1]
+    ):
+        raise ValueError(
+            "Both models must be scored on the same images and masks. Received: true "
+            f"pixels of shapes {first[0][:, 1].shape} and {second[0][:, 1].shape}, "
+            "which differ. Evaluate both on the same data with the same options."
+        )
+    number = len(first[0])
+    pair = (
+        np.concatenate([first[0], second[0]]),
+        np.concatenate([first[1], second[1]]),
+    )
+    rng = np.random.default_rng(seed + 1)
+    exchanged = np.array_split(
+        rng.integers(0, 2, (samples, number)), -(-samples // _CHUNK)
+    )
+    drawn = _draws(first, samples, seed)
+    once = np.ones((1, number), np.int64)
+
+    def differences(own, other) -> dict[str, np.ndarray]:
+        """Returns differences of samples, of a model's own and the other's images."""
+        pairs = list(zip(own, other, strict=True))
+        ones = _joined(_scores(np.hstack([a, b]), pair) for a, b in pairs)
+        others = _joined(_scores(np.hstack([b, a]), pair) for a, b in pairs)
+        return {name: others[name] - ones[name] for name in ones}
+
+    seen = differences([once], [0 * once])
+    resampled = differences(drawn, [0 * part for part in drawn])
+    mixed = differences([1 - part for part in exchanged], exchanged)
+    return {
+        name: {
+            "difference": value[0],
+            "interval": _bounds(resampled[name], level, number),
+            "p_value": _p_value(mixed[name], value[0]),
+        }
+        for name, value in seen.items()
+    }
+
+
+def _check(images: ImageScores, level: float, samples: int) -> None:
+    """Raises if the arrays do not fit each other, or a number is out of range."""
+    counts, boundaries = images
+    fits = counts.ndim == 3 and counts.shape[1] == 3 and len(counts)
+    if not fits or boundaries.shape != (len(counts), counts.shape[2]):
+        raise ValueError(
+            "Counts must be (images, 3, num_classes), of an image or more, and "
+            f"boundary F1 (images, num_classes). Received: {counts.shape} and "
+            f"{boundaries.shape}."
+        )
+    if not 0 < level < 1 or samples < 1:
+        raise ValueError(
+            "`level` must be between 0 and 1, `samples` 1 or more. Received: "
+            f"{level} and {samples}."
+        )
+
+
+def _draws(images: ImageScores, samples: int, seed: int) -> list[np.ndarray]:
+    """Draws how often each image is in each sample, int64 `(some samples, images)`."""
+    number = len(images[0])
+    rng = np.random.default_rng(seed)
+    drawn = rng.multinomial(number, np.full(number, 1 / number), samples)
+    return np.array_split(drawn, -(-samples // _CHUNK))
+
+
+def _scores(weights: np.ndarray, images: ImageScores) -> dict[str, np.ndarray]:
+    """Scores samples: float64 `(samples,)`, of classes `(samples, num_classes)`."""
+    counts, boundaries = images
+    # Whole numbers below 2^53 are exact, and BLAS adds them.
+    weights = weights.astype(np.float64)
+    summed = weights @ counts.reshape(len(counts), -1).astype(np.float64)
+    found = scores_of_counts(summed.reshape(len(weights), *counts.shape[1:]))
+    by_image = mean_of_known(np, boundaries, axis=1)
+    for name, values in (
+        ("boundary_f1", by_image),
+        ("class_boundary_f1", boundaries),
+    ):
+        known = ~np.isnan(values)
+        total = weights @ np.where(known, values, 0.0)
+        found[name] = ratio(np, total, weights @ known.astype(np.float64))
+    return found
+
+
+def _joined(parts) -> dict[str, np.ndarray]:
+    """Joins the scores of some samples with those of others."""
+    parts = list(parts)
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _bounds(values: np.ndarray, level: float, images: int) -> np.ndarray:
+    """Returns the percentiles of samples `(samples, ...)`, float64 `(2, ...)`."""
+    known = ~np.isnan(values).all(axis=0)
+    if images < 2:
+        known = np.zeros_like(known)
+    filled = np.where(known, values, 0.0)  # NumPy warns of columns of NaN
+    outside = (1 - level) / 2
+    bounds = np.nanquantile(filled, (outside, 1 - outside), axis=0)
+    return np.where(known, bounds, np.nan)
+
+
+def _p_value(mixed: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """Returns the share of differences `(samples, ...)` that are as large as seen."""
+    # Sums in another order differ in the last bits.
+    as_large = np.abs(mixed) >= np.abs(seen) - 1e-12
+    share = (1 + as_large.sum(axis=0)) / (1 + len(mixed))
+    return np.where(np.isnan(seen), np.nan, share)
