@@ -17,6 +17,7 @@ _MODULES = {
     "sweep": "sweep",
     "results": "results",
     "evaluate": "evaluate",
+    "compare": "compare",
     "predict": "predict",
     "export": "export",
     "convert": "convert",

@@ -4,8 +4,13 @@ import contextlib
 import json
 import math
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
+
+# Strings of JSON hold no new line, so what lies between two is no part of one.
+_NEW_LINE = r"\n\s*"
+_PLAIN_LIST = re.compile(rf"\[{_NEW_LINE}([^\[\]{{}}]*?){_NEW_LINE}\]")
 
 
 @contextlib.contextmanager
@@ -33,10 +38,13 @@ def write_json(path: str | Path, value: object) -> None:
 
     Args:
         path: The file to write.
-        value: What `json.dumps` takes; NaN, which JSON does not have, becomes null.
+        value: What `json.dumps` takes; NaN, which JSON does not have, becomes null. A
+            list of plain values is one line.
     """
+    text = json.dumps(_without_nan(value), indent=2)
+    text = _PLAIN_LIST.sub(lambda m: f"[{re.sub(_NEW_LINE, ' ', m[1])}]", text)
     with whole_file(path) as temporary:
-        temporary.write_text(json.dumps(_without_nan(value), indent=2) + "\n")
+        temporary.write_text(text + "\n")
 
 
 def _without_nan(value):

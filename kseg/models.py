@@ -1,7 +1,8 @@
 """Models on disk: by path, or by the name they have under `saved_models/`.
 
-A model is a `.keras` or `.tflite` file and a JSON file of the same name beside it
-that says what it is: its classes, their colours, the size it is made for.
+A model is a `.keras`, `.tflite` or `.onnx` file, or the folder of a SavedModel, and a
+JSON file of the same name beside it that says what it is: its classes, their colours,
+the size it is made for.
 """
 
 import json
@@ -18,26 +19,37 @@ def find(model: str | Path) -> Path:
     """Returns the file of a model.
 
     Args:
-        model: Path of a `.keras` or `.tflite` file; a folder that holds one of the
-            folder's name; or the name of a folder in `saved_models/`, here or where
-            kseg's repository lies.
+        model: Path of a `.keras`, `.tflite` or `.onnx` file, or of a SavedModel; a
+            folder that holds a file of the folder's name; or the name of a folder in
+            `saved_models/`, here or where kseg's repository lies.
 
     Returns:
-        The path of the file; the `.keras` file where a folder holds both.
+        The path of the file, or of the SavedModel; the `.keras` file where a folder
+        holds several.
 
     Raises:
         ValueError: If there is no such model; the message lists the named ones.
     """
     path = Path(model)
-    if path.is_file():
+    if path.is_file() or is_saved_model(path):
         return path
     for folder in (path, *(home / str(model) for home in _homes())):
         if files := _files(folder):
             return files[0]
     raise ValueError(
         unknown("model", str(model), names())
-        + " The path of a .keras or .tflite file is right too."
+        + " The path of a .keras, .tflite or .onnx file or of a SavedModel is right "
+        "too."
     )
+
+
+def is_saved_model(path: Path) -> bool:
+    """Returns whether a path is the folder of a SavedModel.
+
+    Args:
+        path: The path.
+    """
+    return (path / "saved_model.pb").is_file()
 
 
 def names() -> list[str]:
@@ -63,8 +75,8 @@ def load(model: str | Path) -> keras.Model:
     path = find(model)
     if path.suffix != ".keras":
         raise ValueError(
-            f"`kseg.load` reads .keras files. Received: {path}. "
-            "`kseg.export.LiteRTModel` runs .tflite files."
+            f"`kseg.load` reads .keras files. Received: {path}. `kseg.export` has "
+            "`LiteRTModel`, `open_saved_model` and `open_onnx` for others."
         )
     return keras.saving.load_model(path, compile=False)
 
@@ -73,9 +85,12 @@ def read_info(path: Path) -> dict:
     """Returns what the JSON file beside a model says, or an empty dictionary.
 
     Args:
-        path: The `.keras` or `.tflite` file.
+        path: The file, or the SavedModel, which lies beside the `.keras` file in a
+            folder that has the name of both.
     """
     info = path.with_suffix(".json")
+    if is_saved_model(path):
+        info = path.parent / f"{path.parent.name}.json"
     return json.loads(info.read_text()) if info.is_file() else {}
 
 

@@ -36,7 +36,7 @@ def size_of(path):
 
 
 COMMANDS = """train list import check prepare bench-data sweep results evaluate predict
-export convert doctor lr-find"""
+compare export convert doctor lr-find"""
 
 
 @pytest.mark.parametrize(
@@ -125,8 +125,9 @@ def test_predict_and_evaluate_take_the_same_views(model, scenes, tmp_path, capsy
         arguments = ["--model", str(model), *data, "--output", str(output), *views]
         assert cli.main(["evaluate", *arguments]) == 0
         result = json.loads(output.read_text())
-        assert result["protocol"] in capsys.readouterr().out
-        found[result["protocol"]] = result["mean_iou"]
+        predictions = result["protocol"]["predictions"]
+        assert f"predictions: {predictions}\n" in capsys.readouterr().out
+        found[predictions] = result["mean_iou"]
     assert list(found) == [
         "images at scale 1, seen whole",
         "images at scale 1 1.5, tiles of 96x96, overlap 32, blend linear, mirrored "

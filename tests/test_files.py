@@ -45,11 +45,17 @@ def test_json_that_cannot_be_written_leaves_the_old_file(tmp_path):
 
 def test_nan_becomes_null(tmp_path):
     write_json(tmp_path / "scores.json", {"iou": [math.nan, 0.5]})
-    assert (tmp_path / "scores.json").read_text().split() == list("{") + [
-        '"iou":',
-        "[",
-        "null,",
-        "0.5",
-        "]",
-        "}",
-    ]
+    assert (tmp_path / "scores.json").read_text() == '{\n  "iou": [null, 0.5]\n}\n'
+
+
+def test_json_has_lists_of_plain_values_on_one_line(tmp_path):
+    value = {
+        "a": [1, 2.5, "x ]", "y,\n"],
+        "b": [[1], [2, 3]],
+        "c": [{"d": []}],
+        "e": [],
+    }
+    write_json(tmp_path / "a.json", value)
+    text = (tmp_path / "a.json").read_text()
+    assert json.loads(text) == value
+    assert '"b": [\n    [1],\n    [2, 3]\n  ]' in text

@@ -25,6 +25,7 @@ ROWS = [
         "quiet",
         "registry",
         "state_dict",
+        "web_page",
     },
     {"backbones", "losses", "metrics", "optimizers", "raster"},
     {"networks"},
@@ -52,6 +53,7 @@ PACKAGES = {
     "raster": {"PIL", "numpy"},
     "registry": {"keras"},
     "state_dict": {"numpy"},
+    "web_page": set(),
 }
 TENSORFLOW = {"ai_edge_litert", "tensorflow", "tensorflow_datasets"}
 # Of rows 0 to 2, what asks for the backend and calls it, inside a function.

@@ -8,7 +8,8 @@ def add_model(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--model",
         required=True,
-        help="a name under saved_models/, or a .keras or .tflite file",
+        help="a name under saved_models/, a .keras, .tflite or .onnx file, or a "
+        "SavedModel",
     )
 
 
@@ -86,11 +87,15 @@ def read_views(arguments) -> dict:
 
 def describe_views(model, views: dict) -> str:
     """Words how predictions were made."""
+    from kseg.inference.one_pass import fixed_size
     from kseg.inference.tiling import default_overlap
 
-    parts = [
-        "images at scale " + " ".join(f"{s:g}" for s in views.get("scales", [1.0]))
-    ]
+    height, width = fixed_size(model)
+    if "tile" not in views and height is not None:
+        parts = [f"images resized to {height}x{width}"]
+    else:
+        scales = " ".join(f"{scale:g}" for scale in views.get("scales", [1.0]))
+        parts = [f"images at scale {scales}"]
     if "tile" in views:
         height, width = views["tile"]
         overlap = views.get("overlap", default_overlap(model, views["tile"]))
@@ -106,14 +111,19 @@ def describe_views(model, views: dict) -> str:
 
 
 def open_model(name: str):
-    """Returns the path, the model (Keras or LiteRT) and the classes."""
-    from kseg import models
+    """Returns the path, the model, which `kseg.predict` runs, and the classes."""
+    from kseg import export, models
+    from kseg.labels import Labels
 
     path = models.find(name)
     if path.suffix == ".tflite":
-        from kseg.export import LiteRTModel
-
-        model = LiteRTModel(path)
+        model = export.LiteRTModel(path)
+        return path, model, model.labels
+    if path.suffix == ".onnx" or models.is_saved_model(path):
+        info = models.read_info(path)
+        labels = Labels.from_dict(info["labels"]) if info else None
+        opened = export.open_onnx if path.suffix == ".onnx" else export.open_saved_model
+        model = opened(path, labels)
         return path, model, model.labels
     from kseg.inference.one_pass import count_classes
 

@@ -2,6 +2,7 @@
 
 from kseg.export.card import write_card
 from kseg.export.deploy import CALIBRATION_IMAGES, FORMATS, check_formats, deploy
+from kseg.export.exported_model import ExportedModel, open_onnx, open_saved_model
 from kseg.export.litert import export_litert
 from kseg.export.litert_check import check_litert, operators
 from kseg.export.litert_model import LiteRTModel, read_sidecar
@@ -11,6 +12,7 @@ from kseg.export.verify import markdown_table, verify
 __all__ = [
     "CALIBRATION_IMAGES",
     "FORMATS",
+    "ExportedModel",
     "LiteRTModel",
     "check_formats",
     "check_litert",
@@ -18,6 +20,8 @@ __all__ = [
     "export_litert",
     "export_saved_model",
     "markdown_table",
+    "open_onnx",
+    "open_saved_model",
     "operators",
     "read_sidecar",
     "verify",

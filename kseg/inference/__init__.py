@@ -3,7 +3,7 @@
 from kseg.inference.color_clusters import clusters_to_classes, color_clusters
 from kseg.inference.convolutionalise import convolutionalise, network_stride
 from kseg.inference.dense_crf import CRF_PARAMETERS, dense_crf
-from kseg.inference.evaluate import evaluate, score_table
+from kseg.inference.evaluate import collect, evaluate, score_table
 from kseg.inference.evaluate_edges import evaluate_edges
 from kseg.inference.evaluate_membranes import evaluate_membranes
 from kseg.inference.grid_crf import grid_crf
@@ -17,6 +17,7 @@ from kseg.inference.proposals import (
     proposal_boxes,
     proposal_scores,
 )
+from kseg.inference.record import compare_records, read_record, score_record
 from kseg.inference.search_crf import search_dense_crf
 from kseg.inference.shift_and_stitch import shift_and_stitch
 from kseg.inference.sliding_window import (
@@ -32,7 +33,9 @@ __all__ = [
     "CRF_PARAMETERS",
     "clusters_to_classes",
     "color_clusters",
+    "collect",
     "combine_scores",
+    "compare_records",
     "convolutionalise",
     "dense_crf",
     "evaluate",
@@ -49,6 +52,8 @@ __all__ = [
     "predict_proposals",
     "proposal_boxes",
     "proposal_scores",
+    "read_record",
+    "score_record",
     "score_table",
     "search_dense_crf",
     "shift_and_stitch",

@@ -1,10 +1,12 @@
 """Scores of a model on images with known masks, each at its own size."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import tqdm
 
+from kseg.inference.one_pass import ids_of
 from kseg.labels import Labels
 from kseg.metrics import DatasetScores
 
@@ -29,47 +31,128 @@ def evaluate(
         there were.
 
     Raises:
-        ValueError: If there is no example, or a mask is broken.
+        ValueError: As `collect`.
+    """
+    collected = collect(predict_ids, examples, labels, total)
+    return {"images": len(collected.boundaries), **collected.result()}
+
+
+def collect(
+    predict: Callable[[np.ndarray], np.ndarray],
+    examples: Iterable[tuple[np.ndarray, np.ndarray]],
+    labels: Labels,
+    total: int | None = None,
+    names: Sequence[str] | None = None,
+    collectors: Sequence = (),
+) -> DatasetScores:
+    """Runs a model over images, and collects what scores are made of.
+
+    While the model sees an image, a thread reads the next one and another scores the
+    last one.
+
+    Args:
+        predict: From a uint8 image `(height, width, 3)` to class ids `(height, width)`,
+            or to probabilities `(height, width, num_classes)`.
+        examples: Images and masks of class ids, of any size.
+        labels: The classes.
+        total: How many examples there are, for the progress bar.
+        names: What messages call the images; `None` for their numbers.
+        collectors: What else to collect from a mask and what `predict` returned, by a
+            method `update`.
+
+    Returns:
+        The counts of all images.
+
+    Raises:
+        ValueError: If there is no example, all pixels are void, or a mask or what
+            `predict` returned is broken; the message names the image.
     """
     collected = DatasetScores(labels)
-    for image, mask in tqdm.tqdm(examples, desc="evaluate", unit="image", total=total):
-        collected.update(mask, predict_ids(image))
-    if not collected.boundaries:
-        raise ValueError("`examples` must hold at least one image. Received: none.")
-    return {"images": len(collected.boundaries), **collected.result()}
+
+    def score(index: int, mask: np.ndarray, found: np.ndarray) -> None:
+        try:
+            collected.update(mask, ids_of(found) if found.ndim == 3 else found)
+            for collector in collectors:
+                collector.update(mask, found)
+        except ValueError as error:
+            name = names[index] if names is not None else f"image {index}"
+            raise ValueError(f"{name}: {error}") from error
+
+    iterator = iter(examples)
+    with (
+        ThreadPoolExecutor(1) as reader,
+        ThreadPoolExecutor(1) as scorer,
+        tqdm.tqdm(desc="evaluate", unit="image", total=total) as progress,
+    ):
+        coming = reader.submit(next, iterator, None)
+        scoring: Future | None = None
+        index = 0
+        while (example := coming.result()) is not None:
+            coming = reader.submit(next, iterator, None)
+            image, mask = example
+            found = predict(image)
+            if scoring is not None:
+                scoring.result()
+            scoring = scorer.submit(score, index, mask, found)
+            index += 1
+            progress.update()
+        if scoring is None:
+            raise ValueError("`examples` must hold at least one image. Received: none.")
+        scoring.result()
+    if not collected.matrix.any():
+        raise ValueError(
+            "A pixel or more must not be void. Received: masks of "
+            f"{labels.ignore_class} alone, in {index} images."
+        )
+    return collected
 
 
 def score_table(result: dict) -> str:
     """Words the scores of `evaluate` as a table for a terminal.
 
     Args:
-        result: What `evaluate` returned.
+        result: What `evaluate` or `kseg.inference.score_record` returned.
 
     Returns:
         A line per class with IoU, accuracy and boundary F1 in percent, then the
-        scores of the whole data set.
+        scores of the whole data set, on a line each and with their bounds where there
+        are any.
     """
     names = list(result["class_iou"])
     width = max(map(len, [*names, "class"]))
-    lines = [f"{'class':<{width}}    IoU    acc     BF"]
+    bounds = result.get("intervals")
+    between = f"  {'between':<13}" if bounds else ""
+    lines = [f"{'class':<{width}}    IoU{between}    acc     BF"]
     for name in names:
-        values = (
-            result[key][name]
+        iou, *others = (
+            f"{_percent(result[key][name]):>6}"
             for key in ("class_iou", "class_accuracy", "class_boundary_f1")
         )
-        lines.append(
-            f"{name:<{width}} " + " ".join(f"{_percent(v):>6}" for v in values)
-        )
-    lines.append(
-        f"{result['images']} images: mean IoU {_percent(result['mean_iou'])} %, "
-        f"pixel accuracy {_percent(result['pixel_accuracy'])} %, "
-        f"mean accuracy {_percent(result['mean_accuracy'])} %, "
-        f"frequency-weighted IoU {_percent(result['frequency_weighted_iou'])} %, "
-        f"Dice {_percent(result['mean_dice'])} %, "
-        f"boundary F1 {_percent(result['boundary_f1'])} %"
-    )
+        between = f"  {_between(bounds['class_iou'][name]):<13}" if bounds else ""
+        lines.append(f"{name:<{width}} {iou}{between} {' '.join(others)}")
+    whole = {
+        "mean IoU": "mean_iou",
+        "pixel accuracy": "pixel_accuracy",
+        "mean accuracy": "mean_accuracy",
+        "frequency-weighted IoU": "frequency_weighted_iou",
+        "Dice": "mean_dice",
+        "boundary F1": "boundary_f1",
+    }
+    scores = {word: _percent(result[key]) for word, key in whole.items()}
+    if not bounds:
+        words = ", ".join(f"{word} {score} %" for word, score in scores.items())
+        return "\n".join([*lines, f"{result['images']} images: {words}"])
+    lines.append(f"{result['images']} images:")
+    for (word, score), key in zip(scores.items(), whole.values(), strict=True):
+        lines.append(f"{word:<22} {score:>6} %  {_between(bounds[key])}")
     return "\n".join(lines)
 
 
 def _percent(value: float) -> str:
     return "-" if np.isnan(value) else f"{100 * value:.2f}"
+
+
+def _between(bounds: Sequence[float]) -> str:
+    """Words the bounds of a score."""
+    low, high = bounds
+    return "-" if np.isnan(low) else f"{100 * low:.1f} to {100 * high:.1f}"

@@ -73,7 +73,7 @@ def whole_probabilities(model, image: np.ndarray) -> np.ndarray:
     if isinstance(model, keras.Model):
         return probabilities_of(predict_logits(model, image))
     seen = _fit(image, model.input_size, model.output_size)
-    scores = _resize_channels(model.predict(seen), image.shape[:2])
+    scores = _resize_channels(_finite(model.predict(seen)), image.shape[:2])
     return probabilities_of(scores) if model.output == "logits" else scores
 
 
@@ -89,10 +89,12 @@ def batch_probabilities(model, batch: np.ndarray) -> np.ndarray:
         where the model returns their middle. A class map is 1 at its class.
     """
     if isinstance(model, keras.Model):
-        return probabilities_of(model.predict_on_batch(batch.astype("float32")))
+        logits = np.asarray(model.predict_on_batch(batch.astype("float32")))
+        return probabilities_of(_finite(logits))
     outputs = np.stack([model.predict(image) for image in batch])
     if model.output == "class_map":
         return np.eye(count_classes(model), dtype=np.float32)[outputs]
+    outputs = _finite(outputs)
     return probabilities_of(outputs) if model.output == "logits" else outputs
 
 
@@ -124,7 +126,7 @@ def output_size(model, size: tuple[int, int]) -> tuple[int, int]:
         ValueError: If the model does not take that size.
     """
     if not isinstance(model, keras.Model):
-        return model.output_size
+        return size if None in model.output_size else model.output_size
     height, width = model.compute_output_shape((None, *size, 3))[1:3]
     return height, width
 
@@ -143,11 +145,27 @@ def probabilities_of(logits: np.ndarray) -> np.ndarray:
 def run_model(model: keras.Model, image: np.ndarray) -> np.ndarray:
     """Returns the logits that a network gives for one image of a size it takes."""
     batch = image[np.newaxis].astype("float32")
-    return np.asarray(model.predict_on_batch(batch), "float32")[0]
+    return _finite(np.asarray(model.predict_on_batch(batch), "float32")[0])
+
+
+def _finite(scores: np.ndarray) -> np.ndarray:
+    """Returns what a model gave, and raises if it is no scores."""
+    largest = scores.max(initial=0)  # NaN where one is
+    if not np.isfinite(largest):
+        raise ValueError(
+            "A model must give finite logits. Received: "
+            f"{np.isnan(scores).any(-1).sum()} of {scores[..., 0].size} pixels are NaN"
+            f"{'' if np.isnan(largest) else ', and some are infinite'}. Its weights "
+            "are broken, or it has a division by zero: train again, or export in "
+            "float32."
+        )
+    return scores
 
 
 def _fit(image: np.ndarray, taken, given) -> np.ndarray:
     """Resizes to what a fixed model gives, and mirrors borders to what it takes."""
+    if None in taken:
+        return image
     image = _resize(image, given)
     extra = [a - b for a, b in zip(taken, given, strict=True)]
     pads = [(n // 2, n - n // 2) for n in extra]

@@ -16,6 +16,7 @@ from kseg.data.check.thumbnails import data_uri, thumbnail
 from kseg.data.sources import Source
 from kseg.files import whole_file
 from kseg.labels import Labels
+from kseg.web_page import path_text, scrolling
 
 # Pictures of each finding and of each class, files named of each finding, and the
 # most classes whose co-occurrence is shown.
@@ -113,7 +114,7 @@ def _split_id(split: str) -> str:
 def _finding(finding: Finding, pictures: _Pictures) -> str:
     """Returns a finding, which unfolds to its files and pictures."""
     place = f" <small>{escape(finding.split)}</small>" if finding.split else ""
-    files = "".join(f"<li>{_path(file)}</li>" for file in finding.files[:_FILES])
+    files = "".join(f"<li>{path_text(file)}</li>" for file in finding.files[:_FILES])
     more = len(finding.files) - _FILES
     files += f"<li>and {more} more</li>" * (more > 0)
     shown = "".join(pictures.figure(key) for key in finding.examples[:_PICTURES])
@@ -122,7 +123,7 @@ def _finding(finding: Finding, pictures: _Pictures) -> str:
         f"<details class={finding.severity}{opened}><summary>"
         f"<span class='tag {finding.severity}'>{finding.severity}</span> "
         f"{escape(finding.title)}{place}</summary>"
-        f"<p>{_path(finding.found)}</p><p class=fix>{escape(finding.fix)}</p>"
+        f"<p>{path_text(finding.found)}</p><p class=fix>{escape(finding.fix)}</p>"
         f"<div class=figures>{shown}</div>"
         f"<ul class=files>{files}</ul></details>"
     )
@@ -155,7 +156,7 @@ def _statistics(statistics: Statistics, labels: Labels) -> str:
         f"{statistics.readable} of {statistics.examples} images read; "
         f"height×width {sizes}; void {statistics.void:.2%}; "
         f"RGB mean {mean}, standard deviation {std}</p>"
-        f"{_scrolling('Classes of ' + statistics.split)}<table><thead><tr>"
+        f"{scrolling('Classes of ' + statistics.split)}<table><thead><tr>"
         "<th scope=col>class<th scope=col>pixels<th scope=col>images<th></tr></thead>"
         f"<tbody>{rows}</tbody></table></div>"
     )
@@ -181,7 +182,7 @@ def _together(statistics: Statistics, labels: Labels) -> str:
     return (
         f"<h2 id=together>{escape(title)}</h2><p>Of the images that show the class "
         "of the row, how many in a hundred show the class of the column.</p>"
-        f"{_scrolling(title)}<table class=together><thead><tr><td></td>{head}</tr>"
+        f"{scrolling(title)}<table class=together><thead><tr><td></td>{head}</tr>"
         f"</thead><tbody>{rows}</tbody></table></div>"
     )
 
@@ -210,14 +211,3 @@ def _samples(report: Report, pictures: _Pictures) -> Iterator[str]:
         )
         shown = shown or "<p>No image shows it.</p>"
         yield f"<h3>{swatch}{escape(name)}</h3><div class=figures>{shown}</div>"
-
-
-def _scrolling(label: str) -> str:
-    """Opens a part that scrolls by itself, also by the keyboard."""
-    label = escape(label, quote=True)
-    return f"<div class=scroll role=region tabindex=0 aria-label='{label}'>"
-
-
-def _path(text: str) -> str:
-    """Returns text in which a long path may break at its slashes."""
-    return escape(text).replace("/", "/<wbr>")
