@@ -98,5 +98,6 @@ def describe_protocol(model, views: dict, ignore_class: int) -> dict[str, str]:
         "masks": f"at their own size, {ignore_class} is void and counts nowhere",
         "means": "over classes that are in a mask or a prediction",
         "boundary F1": "within 0.75 % of an image's diagonal, mean over images",
+        "boundary IoU": "in bands of 2 % of an image's diagonal",
         "bounds": f"{share} of {SAMPLES} samples of the images with replacement",
     }

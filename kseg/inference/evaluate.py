@@ -137,6 +137,7 @@ def score_table(result: dict) -> str:
         "frequency-weighted IoU": "frequency_weighted_iou",
         "Dice": "mean_dice",
         "boundary F1": "boundary_f1",
+        "boundary IoU": "boundary_iou",
     }
     scores = {word: _percent(result[key]) for word, key in whole.items()}
     if not bounds:

@@ -30,14 +30,14 @@ def score_record(collected: DatasetScores, names: Sequence[str]) -> dict:
         `intervals`, for each score its bounds, of `kseg.metrics.intervals`;
         `confusion_matrix`, lists of true rows; and `per_image`, for each image its
         `name`, `pixels` that are not void, `pixel_accuracy`, `mean_iou` and
-        `boundary_f1`, and by class in order `right`, `true` and `predicted` pixels and
-        `class_boundary_f1`.
+        `boundary_f1`, and by class in order `right`, `true` and `predicted` pixels,
+        `class_boundary_f1`, and the `shared` and `joined` pixels of the bands that
+        Boundary IoU divides.
     """
-    images = np.stack(collected.counts), np.stack(collected.boundaries)
     classes = collected.labels.names
     bounds = {
         name: _named(classes, values) if values.ndim == 2 else values.tolist()
-        for name, values in intervals(images, LEVEL, SAMPLES).items()
+        for name, values in intervals(collected.images(), LEVEL, SAMPLES).items()
     }
     result = collected.result()
     return {
@@ -141,6 +141,7 @@ def comparison_table(result: Mapping) -> str:
         "mean IoU": result["mean_iou"],
         "pixel accuracy": result["pixel_accuracy"],
         "boundary F1": result["boundary_f1"],
+        "boundary IoU": result["boundary_iou"],
         **{f"IoU {name}": row for name, row in result["class_iou"].items()},
     }
     width = max(map(len, rows))
@@ -207,7 +208,7 @@ def missed(record: Mapping, required: Mapping[str, float]) -> list[str]:
 
 def _per_image(collected: DatasetScores, names: Sequence[str]) -> list[dict]:
     """Returns the scores of every image."""
-    counts, boundaries = np.stack(collected.counts), np.stack(collected.boundaries)
+    counts, boundaries, bands = collected.images()
     scores = scores_of_counts(counts)
     return [
         {
@@ -220,6 +221,8 @@ def _per_image(collected: DatasetScores, names: Sequence[str]) -> list[dict]:
             "true": true.tolist(),
             "predicted": predicted.tolist(),
             "class_boundary_f1": boundaries[index].astype(float).tolist(),
+            "shared": bands[index, 0].tolist(),
+            "joined": bands[index, 1].tolist(),
         }
         for index, (name, (right, true, predicted)) in enumerate(
             zip(names, counts, strict=True)
@@ -230,9 +233,15 @@ def _per_image(collected: DatasetScores, names: Sequence[str]) -> list[dict]:
 def _images(record: Mapping) -> ImageScores:
     """Returns the counts of images as `kseg.metrics.compared` takes them."""
     rows = record["per_image"]
-    counts = [[row[key] for key in ("right", "true", "predicted")] for row in rows]
-    boundaries = [row["class_boundary_f1"] for row in rows]
-    return np.array(counts, np.int64), np.array(boundaries, np.float64)
+
+    def counts(*keys):
+        return np.array([[row[key] for key in keys] for row in rows], np.int64)
+
+    return ImageScores(
+        counts("right", "true", "predicted"),
+        np.array([row["class_boundary_f1"] for row in rows], np.float64),
+        counts("shared", "joined"),
+    )
 
 
 def _named(names: Sequence[str], values: np.ndarray) -> dict[str, list]:

@@ -6,17 +6,29 @@ one image are not independent. The intervals say how far the scores would vary w
 other images of the same kind, not with another training.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from kseg.metrics.confusion import scores_of_counts
 from kseg.metrics.mask_metric import mean_of_known, ratio
 
-# Of each image, counts `(images, 3, num_classes)` as `kseg.metrics.class_counts`, and
-# boundary F1 `(images, num_classes)` as `kseg.metrics.boundary_f1` returns them.
-ImageScores = tuple[np.ndarray, np.ndarray]
-
 # Samples that are scored at a time.
 _CHUNK = 100
+
+
+class ImageScores(NamedTuple):
+    """What is known of each image of a data set.
+
+    Attributes:
+        counts: Integers `(images, 3, num_classes)`, of `kseg.metrics.class_counts`.
+        boundary_f1: Floats `(images, num_classes)`, of `kseg.metrics.boundary_f1`.
+        bands: Integers `(images, 2, num_classes)`, of `kseg.metrics.boundary_iou`.
+    """
+
+    counts: np.ndarray
+    boundary_f1: np.ndarray
+    bands: np.ndarray
 
 
 def intervals(
@@ -25,9 +37,7 @@ def intervals(
     """Finds between which bounds the scores of a data set lie.
 
     Args:
-        images: Of each image, integer counts `(images, 3, num_classes)` as
-            `kseg.metrics.class_counts` returns them, and boundary F1 `(images,
-            num_classes)` as `kseg.metrics.boundary_f1` does.
+        images: What `kseg.metrics.DatasetScores.images` returns.
         level: Share of the samples within the bounds.
         samples: How many samples of as many images are drawn, with replacement.
         seed: Of the random numbers.
@@ -42,14 +52,14 @@ def intervals(
 
     Example:
     >>> counts = np.array([[[3, 1], [4, 1], [3, 2]], [[2, 2], [2, 2], [2, 2]]])
-    >>> intervals((counts, np.ones((2, 2))))["pixel_accuracy"].tolist()
+    >>> images = ImageScores(counts, np.ones((2, 2)), np.ones((2, 2, 2)))
+    >>> intervals(images)["pixel_accuracy"].tolist()
     [0.8, 1.0]
     """
     _check(images, level, samples)
     found = _joined(_scores(part, images) for part in _draws(images, samples, seed))
-    return {
-        name: _bounds(values, level, len(images[0])) for name, values in found.items()
-    }
+    number = len(images.counts)
+    return {name: _bounds(values, level, number) for name, values in found.items()}
 
 
 def compared(
@@ -80,19 +90,15 @@ def compared(
     """
     _check(first, level, samples)
     _check(second, level, samples)
-    if first[0].shape != second[0].shape or not np.array_equal(
-        first[0][:, 1], second[0][:, 1]
-    ):
+    true = first.counts[:, 1], second.counts[:, 1]
+    if not np.array_equal(*true):
         raise ValueError(
             "Both models must be scored on the same images and masks. Received: true "
-            f"pixels of shapes {first[0][:, 1].shape} and {second[0][:, 1].shape}, "
-            "which differ. Evaluate both on the same data with the same options."
+            f"pixels of shapes {true[0].shape} and {true[1].shape}, which differ. "
+            "Evaluate both on the same data with the same options."
         )
-    number = len(first[0])
-    pair = (
-        np.concatenate([first[0], second[0]]),
-        np.concatenate([first[1], second[1]]),
-    )
+    number = len(first.counts)
+    pair = ImageScores(*map(np.concatenate, zip(first, second, strict=True)))
     rng = np.random.default_rng(seed + 1)
     exchanged = np.array_split(
         rng.integers(0, 2, (samples, number)), -(-samples // _CHUNK)
@@ -122,13 +128,14 @@ def compared(
 
 def _check(images: ImageScores, level: float, samples: int) -> None:
     """Raises if the arrays do not fit each other, or a number is out of range."""
-    counts, boundaries = images
-    fits = counts.ndim == 3 and counts.shape[1] == 3 and len(counts)
-    if not fits or boundaries.shape != (len(counts), counts.shape[2]):
+    shapes = [array.shape for array in images]
+    number, _, classes = (*shapes[0], 0, 0, 0)[:3]
+    fits = [(number, 3, classes), (number, classes), (number, 2, classes)]
+    if not number or shapes != fits:
         raise ValueError(
-            "Counts must be (images, 3, num_classes), of an image or more, and "
-            f"boundary F1 (images, num_classes). Received: {counts.shape} and "
-            f"{boundaries.shape}."
+            "Counts must be (images, 3, num_classes), of an image or more, boundary F1 "
+            "(images, num_classes), and bands (images, 2, num_classes). Received: "
+            f"{shapes}."
         )
     if not 0 < level < 1 or samples < 1:
         raise ValueError(
@@ -139,7 +146,7 @@ def _check(images: ImageScores, level: float, samples: int) -> None:
 
 def _draws(images: ImageScores, samples: int, seed: int) -> list[np.ndarray]:
     """Draws how often each image is in each sample, int64 `(some samples, images)`."""
-    number = len(images[0])
+    number = len(images.counts)
     rng = np.random.default_rng(seed)
     drawn = rng.multinomial(number, np.full(number, 1 / number), samples)
     return np.array_split(drawn, -(-samples // _CHUNK))
@@ -147,15 +154,21 @@ def _draws(images: ImageScores, samples: int, seed: int) -> list[np.ndarray]:
 
 def _scores(weights: np.ndarray, images: ImageScores) -> dict[str, np.ndarray]:
     """Scores samples: float64 `(samples,)`, of classes `(samples, num_classes)`."""
-    counts, boundaries = images
-    # Whole numbers below 2^53 are exact, and BLAS adds them.
     weights = weights.astype(np.float64)
-    summed = weights @ counts.reshape(len(counts), -1).astype(np.float64)
-    found = scores_of_counts(summed.reshape(len(weights), *counts.shape[1:]))
-    by_image = mean_of_known(np, boundaries, axis=1)
+
+    def summed(counts):
+        """Adds counts `(images, ...)` up; BLAS is exact below 2^53."""
+        flat = counts.reshape(len(counts), -1).astype(np.float64)
+        return (weights @ flat).reshape(len(weights), *counts.shape[1:])
+
+    found = scores_of_counts(summed(images.counts))
+    intersection, union = np.moveaxis(summed(images.bands), 1, 0)
+    found["class_boundary_iou"] = ratio(np, intersection, union)
+    found["boundary_iou"] = mean_of_known(np, found["class_boundary_iou"], axis=-1)
+    by_image = mean_of_known(np, images.boundary_f1, axis=1)
     for name, values in (
         ("boundary_f1", by_image),
-        ("class_boundary_f1", boundaries),
+        ("class_boundary_f1", images.boundary_f1),
     ):
         known = ~np.isnan(values)
         total = weights @ np.where(known, values, 0.0)

@@ -92,7 +92,7 @@ def test_the_scores_of_images_add_up_to_those_of_all(written, models, data):
     assert record["images"] == len(source) == 4
     assert record["confusion_matrix"] == collected.matrix.tolist()
     expected = collected.result()
-    for key in ("mean_iou", "boundary_f1", "class_iou", "class_boundary_f1"):
+    for key in ("mean_iou", "boundary_f1", "boundary_iou", "class_iou"):
         assert record[key] == pytest.approx(expected[key])
         if isinstance(expected[key], float):
             low, high = record["intervals"][key]
@@ -139,6 +139,8 @@ def test_two_models_are_compared(written, tmp_path, capsys):
     assert result["mean_iou"]["p_value"] == pytest.approx(2 / 16, abs=0.03)
     changes = [abs(row["difference"]) for row in result["per_image"]]
     assert changes == sorted(changes, reverse=True)
+    change = second["boundary_iou"] - first["boundary_iou"]
+    assert result["boundary_iou"]["difference"] == pytest.approx(change)
     row = result["class_iou"]["class_1"]
     assert row["difference"] == pytest.approx(
         second["class_iou"]["class_1"] - first["class_iou"]["class_1"]

@@ -7,6 +7,7 @@ import pytest
 
 from kseg.labels import Labels
 from kseg.metrics import DatasetScores, compared, intervals
+from kseg.metrics.resampling import ImageScores
 
 LABELS = Labels.numbered(3)
 
@@ -16,10 +17,14 @@ def scored(pairs):
     collected = DatasetScores(LABELS)
     for mask, ids in pairs:
         collected.update(mask, ids)
-    return (
-        np.stack(collected.counts),
-        np.stack(collected.boundaries),
-    ), collected.result()
+    return collected.images(), collected.result()
+
+
+def of_counts(counts):
+    """Returns images without a boundary."""
+    images, _, classes = counts.shape
+    nothing = np.zeros((images, 2, classes), int)
+    return ImageScores(counts, np.full((images, classes), np.nan), nothing)
 
 
 def maps(rng, images, errors):
@@ -43,7 +48,7 @@ def test_the_bounds_are_those_of_every_sample_of_three_images():
         scored([pairs[i] for i in chosen])[1]
         for chosen in itertools.product(range(3), repeat=3)
     ]
-    for name in ("mean_iou", "pixel_accuracy", "mean_dice", "boundary_f1"):
+    for name in ("mean_iou", "pixel_accuracy", "boundary_f1", "boundary_iou"):
         values = np.sort([one[name] for one in every])
         for bound, share in zip(bounds[name], (0.1, 0.9), strict=True):
             near = values[[round(27 * share) - 3, round(27 * share) + 2]]
@@ -62,21 +67,20 @@ def test_bounds_hold_the_truth_as_often_as_they_say():
         counts = np.zeros((30, 3, 2))
         counts[:, 0, 0] = right
         counts[:, 1:, 0] = 1000
-        low, high = intervals((counts, np.full((30, 2), np.nan)), 0.9, 300, seed=trial)[
-            "pixel_accuracy"
-        ]
+        low, high = intervals(of_counts(counts), 0.9, 300, seed=trial)["pixel_accuracy"]
         held += low <= 0.5 <= high
     assert 80 <= held <= 97
 
 
 def test_what_has_no_score_has_no_bounds():
     images, _ = scored(maps(np.random.default_rng(0), 4, 0.1))
-    images = (np.pad(images[0], [(0, 0), (0, 0), (0, 1)]), np.full((4, 4), np.nan))
+    images = of_counts(np.pad(images.counts, [(0, 0), (0, 0), (0, 1)]))
     bounds = intervals(images, samples=50)
     assert np.isnan(bounds["class_iou"][:, 3]).all()
     assert np.isnan(bounds["boundary_f1"]).all()
     assert not np.isnan(bounds["mean_iou"]).any()
-    one = intervals((images[0][:1], images[1][:1]), samples=50)
+    assert np.isnan(bounds["boundary_iou"]).all()
+    one = intervals(of_counts(images.counts[:1]), samples=50)
     assert all(np.isnan(values).all() for values in one.values())
 
 
@@ -140,8 +144,10 @@ def test_other_images_are_refused():
     with pytest.raises(ValueError, match="on the same images"):
         compared(first, second)
     with pytest.raises(ValueError, match="on the same images"):
-        compared(first, (first[0][:2], first[1][:2]))
-    with pytest.raises(ValueError, match=r"Received: \(3, 3, 3\) and \(2, 3\)"):
-        intervals((first[0], first[1][:2]))
+        compared(first, ImageScores(*(array[:2] for array in first)))
+    with pytest.raises(
+        ValueError, match=r"Received: \[\(3, 3, 3\), \(2, 3\), \(3, 2, 3\)\]"
+    ):
+        intervals(first._replace(boundary_f1=first.boundary_f1[:2]))
     with pytest.raises(ValueError, match="level"):
         intervals(first, level=1.0)
