@@ -4,7 +4,7 @@ VENV := .venv
 JAX_VENV := .venv-jax
 BEAM_VENV := .venv-beam
 
-.PHONY: demo test test-slow test-jax test-peers test-beam lint types docs install install-jax clean
+.PHONY: demo test test-slow test-jax test-peers test-beam lint types docs browser install install-jax clean
 
 demo: $(VENV)/installed
 	$(VENV)/bin/python training/run.py demo --resume
@@ -41,6 +41,11 @@ types: $(VENV)/installed
 
 docs: $(VENV)/installed
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --quiet --strict --site-dir build/docs
+
+# What the pages that kseg writes are tried in; without it that test is skipped.
+browser:
+	command -v chromium || (apt-get update -qq && \
+		apt-get install -y -qq --no-install-recommends chromium)
 
 install: $(VENV)/installed
 

@@ -18,6 +18,7 @@ _MODULES = {
     "results": "results",
     "evaluate": "evaluate",
     "compare": "compare",
+    "report": "report",
     "predict": "predict",
     "export": "export",
     "convert": "convert",

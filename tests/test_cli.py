@@ -36,7 +36,7 @@ def size_of(path):
 
 
 COMMANDS = """train list import check prepare bench-data sweep results evaluate predict
-compare export convert doctor lr-find"""
+compare report export convert doctor lr-find"""
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def write_page(
         f"<body><main>{''.join(body)}</main></body></html>\n"
     )
     with whole_file(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", errors="surrogateescape")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 class _Pictures:
