@@ -10,7 +10,7 @@ import keras
 from kseg.data import fitted
 from kseg.export import (
     CALIBRATION_IMAGES,
-    FORMATS,
+    USUAL_FORMATS,
     check_formats,
     deploy,
     markdown_table,
@@ -40,7 +40,7 @@ _TOLERANCE = inspect.signature(DatasetScores).parameters["tolerance"].default
 
 
 def check_options(
-    formats: Sequence[str] = FORMATS,
+    formats: Sequence[str] = USUAL_FORMATS,
     output: str = "logits",
     scores: Sequence[str] = (),
     size: Sequence[int] | None = None,
@@ -116,7 +116,7 @@ def export(
     feeds,
     directory: Path,
     state: dict,
-    formats: Sequence[str] = FORMATS,
+    formats: Sequence[str] = USUAL_FORMATS,
     size: tuple[int, int] | None = None,
     output: str = "logits",
     scores: Sequence[str] = (),
@@ -132,8 +132,8 @@ def export(
         feeds: The data it was trained and is judged on.
         directory: Where everything goes.
         state: Of the training, as `kseg.training.callbacks.read_state` returns it.
-        formats: Of `"saved_model"`, `"float32"`, `"float16"`, `"int8"`; on a backend
-            without TensorFlow none are written.
+        formats: As in `kseg.export.deploy`; on a backend without TensorFlow none are
+            written.
         size: Height and width of the LiteRT files; `None` for that of validation.
         output: What the LiteRT files return: `"logits"`, `"probabilities"` or
             `"class_map"`.

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from kseg.commands.arguments import add_data, add_model, open_data, open_model
 
-HELP = "Write SavedModel and LiteRT files, verified."
+HELP = "Write LiteRT, SavedModel and ONNX files, verified."
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -15,7 +15,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--formats",
         nargs="+",
-        help="of: saved_model float32 float16 int8; int8 needs --data; all by default",
+        help="of: saved_model onnx, and of LiteRT: float32 float16 dynamic_range int8; "
+        "int8 needs --data; all but onnx and dynamic_range by default",
     )
     command.add_argument(
         "--size",
@@ -38,13 +39,15 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 def run(arguments) -> int:
     """Writes the files of a model for devices and servers."""
     from kseg.data import fitted
-    from kseg.export import CALIBRATION_IMAGES, FORMATS, deploy, markdown_table
+    from kseg.export import CALIBRATION_IMAGES, USUAL_FORMATS, deploy, markdown_table
     from kseg.models import read_info
 
     path, model, labels = open_model(arguments.model)
     if path.suffix != ".keras":
         raise ValueError(f"Export needs a .keras model. Received: {path}.")
-    formats = arguments.formats or (FORMATS if arguments.data else FORMATS[:3])
+    formats = arguments.formats or (
+        USUAL_FORMATS if arguments.data else USUAL_FORMATS[:3]
+    )
     if "int8" in formats and not arguments.data:
         raise ValueError(
             "int8 needs --data, whose training images set the ranges for calibration."

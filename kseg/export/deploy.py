@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from kseg.export.litert import OUTPUTS, export_litert
+from kseg.export.onnx_file import export_onnx
 from kseg.export.saved_model import export_saved_model
 from kseg.export.verify import verify
 from kseg.labels import Labels
@@ -15,7 +16,9 @@ from kseg.registry import unknown
 
 # More change the ranges little; fewer miss rare scenes.
 CALIBRATION_IMAGES = 100
-FORMATS = ("saved_model", "float32", "float16", "int8")
+FORMATS = ("saved_model", "onnx", "float32", "float16", "dynamic_range", "int8")
+# Those that need no further package, and what a phone takes.
+USUAL_FORMATS = ("saved_model", "float32", "float16", "int8")
 
 
 def check_formats(formats: Sequence[str], output: str) -> None:
@@ -45,7 +48,7 @@ def deploy(
     directory: str | Path,
     input_size: tuple[int, int],
     labels: Labels,
-    formats: Sequence[str] = FORMATS,
+    formats: Sequence[str] = USUAL_FORMATS,
     output: str = "logits",
     calibration: Iterable[np.ndarray] = (),
     examples: Iterable[tuple[np.ndarray, np.ndarray]] = (),
@@ -58,7 +61,8 @@ def deploy(
         directory: Where they go; files that are there are replaced.
         input_size: Height and width of the LiteRT files' images in pixels.
         labels: The classes.
-        formats: Of `"saved_model"`, `"float32"`, `"float16"` and `"int8"`.
+        formats: Of `"saved_model"`, `"onnx"`, and of LiteRT `"float32"`, `"float16"`,
+            `"dynamic_range"` and `"int8"`.
         output: What the LiteRT files return: `"logits"`, `"probabilities"` or
             `"class_map"`.
         calibration: uint8 images of the size, for int8: of the training data.
@@ -79,10 +83,13 @@ def deploy(
         if format_ == "saved_model":
             export_saved_model(model, directory / "saved_model", overwrite=True)
             continue
+        if format_ == "onnx":
+            export_onnx(model, directory / f"{name}.onnx", labels)
+            continue
         path = directory / f"{name}_{format_}.tflite"
         images = calibration if format_ == "int8" else None
         export_litert(model, path, input_size, format_, output, images, labels)
-        files[f"LiteRT {format_}"] = path
+        files[f"LiteRT {format_.replace('_', ' ')}"] = path
     examples = iter(examples)
     first = next(examples, None)
     if not files or first is None:

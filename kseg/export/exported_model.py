@@ -3,6 +3,7 @@
 https://www.tensorflow.org/guide/saved_model, https://onnxruntime.ai/docs/
 """
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from kseg.labels import Labels, id_dtype
 from kseg.optional import import_optional
 from kseg.quiet import quiet
 
+# Where the metadata of an ONNX file has what class ids mean, as JSON.
+LABELS_KEY = "labels"
 _RULE = (
     "must map one tensor of RGB images, (batch, height, width, 3) in 0 to 255, to one "
     "of logits or probabilities (batch, height, width, num_classes), or of class ids "
@@ -77,6 +80,14 @@ class ExportedModel:
                 f"{classes} channels and the classes {list(self.labels.names)}."
             )
 
+    def run(self, image: np.ndarray) -> np.ndarray:
+        """Returns what the file gives for one image, as it comes.
+
+        Args:
+            image: uint8 `(height, width, 3)`, of a size that the file takes.
+        """
+        return np.asarray(self._run(image[np.newaxis]))[0]
+
     def predict(self, image: np.ndarray) -> np.ndarray:
         """Returns the file's output for one image.
 
@@ -90,7 +101,7 @@ class ExportedModel:
         Raises:
             ValueError: If a file that takes any size returns a map of another one.
         """
-        result = np.asarray(self._run(image[np.newaxis]))[0]
+        result = self.run(image)
         if None in self.output_size and result.shape[:2] != image.shape[:2]:
             raise ValueError(
                 "A file that takes any size must return a map of the image's size. "
@@ -161,7 +172,7 @@ def open_onnx(path: str | Path, labels: Labels | None = None) -> ExportedModel:
     Args:
         path: The `.onnx` file. Images may have their channels last or first; the
             output then has them there too.
-        labels: What the class ids mean; `None` for numbers.
+        labels: What the class ids mean; `None` for what the file says, or else numbers.
 
     Returns:
         The model.
@@ -177,6 +188,9 @@ def open_onnx(path: str | Path, labels: Labels | None = None) -> ExportedModel:
         )
     except Exception as error:  # ONNX Runtime's own, of no common class
         raise ValueError(f"{path} must be an ONNX model: {error}") from error
+    known = session.get_modelmeta().custom_metadata_map
+    if labels is None and LABELS_KEY in known:
+        labels = Labels.from_dict(json.loads(known[LABELS_KEY]))
     inputs, outputs = session.get_inputs(), session.get_outputs()
     shapes = [[_shape(node.shape) for node in side] for side in (inputs, outputs)]
     first = bool(shapes[0]) and len(shapes[0][0]) == 4 and shapes[0][0][1] == 3

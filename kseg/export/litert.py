@@ -30,7 +30,7 @@ from kseg.layers import class_logits
 from kseg.quiet import quiet
 from kseg.registry import unknown
 
-PRECISIONS = ("float32", "float16", "int8")
+PRECISIONS = ("float32", "float16", "dynamic_range", "int8")
 OUTPUTS = ("logits", "probabilities", "class_map")
 
 # How far logits may be from the model's, as a share of the largest one.
@@ -60,8 +60,10 @@ def export_litert(
         path: The file to write, `*.tflite`; missing parents are made. The sidecar is
             `*.json` beside it: see `read_sidecar`.
         input_size: Height and width of the images in pixels.
-        precision: `"float32"`; `"float16"`, which stores weights in half the bytes; or
-            `"int8"`, in which weights and arithmetic are integers throughout.
+        precision: `"float32"`; `"float16"`, which stores weights in half the bytes;
+            `"dynamic_range"`, which stores them in a byte and finds the ranges of the
+            rest as it runs, so that nothing is calibrated; or `"int8"`, in which
+            weights and arithmetic are integers throughout.
         output: `"logits"`, `"probabilities"` (softmax) or `"class_map"` (argmax).
         calibration: For `"int8"` only, and required there: some tens of typical images,
             uint8 `(height, width, channels)` of the input's size, from which the ranges
@@ -74,8 +76,8 @@ def export_litert(
     Raises:
         ValueError: If an argument breaks a rule above.
         RuntimeError: If the file fails `check_litert`, or a float file's output for a
-            random image is not the model's. How near an int8 file comes is a matter of
-            real images: `verify` measures it.
+            random image is not the model's. How near files of integer weights come is
+            a matter of real images: `verify` measures it.
     """
     path = Path(path)
     shape = (*input_size, image_shape(model)[-1])

@@ -24,7 +24,7 @@ class LiteRTModel:
         input_size: Height and width of the images in pixels.
         output_size: Height and width of what comes out; less than `input_size` where
             the network returns the middle of an image.
-        precision: `"float32"`, `"float16"` or `"int8"`.
+        precision: `"float32"`, `"float16"`, `"dynamic_range"` or `"int8"`.
         output: `"logits"`, `"probabilities"` or `"class_map"`.
         labels: What the class ids mean.
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import kseg
-from kseg.export import deploy
+from kseg.export import deploy, open_onnx
 from kseg.labels import Labels
 
 LABELS = Labels.named(["a", "b", "c"])
@@ -49,3 +49,17 @@ def test_an_unknown_format_is_refused_before_anything_is_written(model, tmp_path
     with pytest.raises(ValueError, match="'int4'"):
         deploy(model, "net", tmp_path, (24, 32), LABELS, ("float32", "int4"))
     assert not list(tmp_path.iterdir())
+
+
+def test_onnx_and_weights_of_a_byte_are_written_where_asked_for(model, tmp_path):
+    pytest.importorskip("tf2onnx")
+    formats = ("onnx", "float32", "dynamic_range")
+    rows = deploy(
+        model, "tiny", tmp_path, (24, 32), LABELS, formats, examples=examples()
+    )
+    assert [row["name"] for row in rows] == [
+        "Keras", "LiteRT float32", "LiteRT dynamic range",
+    ]  # fmt: skip
+    assert rows[2]["agreement"] > 0.9
+    assert open_onnx(tmp_path / "tiny.onnx").labels == LABELS
+    assert (tmp_path / "tiny_dynamic_range.json").exists()

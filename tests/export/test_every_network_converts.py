@@ -5,7 +5,7 @@ import pytest
 from every_network import build, images, logits_of
 
 import kseg
-from kseg.export import LiteRTModel, export_litert
+from kseg.export import LiteRTModel, export_litert, export_onnx, open_onnx
 
 SIZE = (48, 64)
 # With the weights of chance the largest of four pooled values is often a close call,
@@ -20,13 +20,14 @@ def model(request):
 
 
 @pytest.mark.parametrize(
-    ("precision", "correlation"), [("float32", 0.999999), ("int8", 0.98)]
+    ("precision", "correlation"),
+    [("float32", 0.999999), ("dynamic_range", 0.98), ("int8", 0.98)],
 )
 def test_a_file_gives_the_logits_of_the_network(
     model, precision, correlation, tmp_path
 ):
     """No operator is left to TensorFlow, or the file would not have been written."""
-    if model.name in BY_PLACES and precision == "int8":
+    if model.name in BY_PLACES and precision != "float32":
         pytest.skip("tested with calibrated statistics in the network's own tests")
     calibration = list(images(SIZE, batch=8, seed=1)) if precision == "int8" else None
     path = tmp_path / f"{model.name}.tflite"
@@ -40,3 +41,15 @@ def test_a_file_gives_the_logits_of_the_network(
     for channel in range(expected.shape[-1]):
         pair = actual[..., channel].ravel(), expected[..., channel].ravel()
         assert np.corrcoef(*pair)[0, 1] > correlation
+
+
+def test_an_onnx_file_gives_the_logits_of_the_network_at_any_size(model, tmp_path):
+    path = export_onnx(model, tmp_path / f"{model.name}.onnx")
+    opened = open_onnx(path)
+    for size in (SIZE, (65, 47)):
+        pixels = images(size, batch=1)
+        expected, actual = logits_of(model, pixels)[0], opened.run(pixels[0])
+        assert actual.shape == expected.shape
+        np.testing.assert_allclose(
+            actual, expected, rtol=0, atol=1e-3 * np.abs(expected).max()
+        )
