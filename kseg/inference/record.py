@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from kseg.metrics import DatasetScores, compared, intervals, scores_of_counts
-from kseg.metrics.mask_metric import mean_of_known
+from kseg.metrics.averages import mean_of_known
 from kseg.metrics.resampling import ImageScores
 from kseg.registry import unknown
 

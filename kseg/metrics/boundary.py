@@ -22,7 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from kseg.metrics.mask_metric import IgnoreClass, mean_of_known, ratio, scored_pixels
+from kseg.metrics.averages import mean_of_known, ratio
+from kseg.metrics.class_ids import IgnoreClass, check_one_image, scored_pixels
 from kseg.metrics.outlines import (
     NO_BOUNDARY,
     count_near,
@@ -103,11 +104,7 @@ def boundary_counts(
         ValueError: As `boundary_f1` does.
     """
     labels, predictions = np.asarray(labels), np.asarray(predictions)
-    if labels.ndim != 2:
-        raise ValueError(
-            "`labels` must be one image of shape (height, width). Received: shape "
-            f"{labels.shape}. Score the images of a batch one by one."
-        )
+    check_one_image(labels)
     height, width = labels.shape
     reach = squared_reach(height, width, tolerance)
     _check_option("match", match, _MATCHES)

@@ -25,16 +25,11 @@ import keras
 import numpy as np
 from keras import ops
 
+from kseg.metrics.averages import mean_of_known, ratio
+from kseg.metrics.class_ids import IgnoreClass, check_one_image, scored_pixels
 from kseg.metrics.confusion import confusion_matrix
 from kseg.metrics.exact_counts import ExactCounts
-from kseg.metrics.mask_metric import (
-    IgnoreClass,
-    MaskMetric,
-    mean_of_known,
-    ratio,
-    scored_pixels,
-    static_size,
-)
+from kseg.metrics.mask_metric import MaskMetric, static_size
 
 
 def boundary_iou(
@@ -69,11 +64,7 @@ def boundary_iou(
     ([14, 14], [14, 14])
     """
     labels, predictions = np.asarray(labels), np.asarray(predictions)
-    if labels.ndim != 2:
-        raise ValueError(
-            "`labels` must be one image of shape (height, width). Received: shape "
-            f"{labels.shape}. Measure the images of a batch one by one."
-        )
+    check_one_image(labels)
     rows, columns = labels.shape
     distance = _distance(rows, columns, width)
     scored = scored_pixels(labels, predictions, num_classes, ignore_class)

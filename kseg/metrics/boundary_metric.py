@@ -6,15 +6,10 @@ import keras
 import numpy as np
 from keras import ops
 
+from kseg.metrics.averages import mean_of_known, ratio
 from kseg.metrics.boundary import f1_of_counts
-from kseg.metrics.mask_metric import (
-    IgnoreClass,
-    MaskMetric,
-    mean_of_known,
-    ratio,
-    static_size,
-    to_numpy,
-)
+from kseg.metrics.class_ids import IgnoreClass
+from kseg.metrics.mask_metric import MaskMetric, static_size, to_numpy
 from kseg.metrics.outlines import NO_BOUNDARY, boundaries, squared_reach
 
 

@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from kseg.metrics.mask_metric import IgnoreClass, ratio, scored_pixels
+from kseg.metrics.averages import ratio
+from kseg.metrics.class_ids import IgnoreClass, scored_pixels
 
 _SMALLEST = 1e-7
 SUM_TOLERANCE = 1e-2  # of half precision over a thousand classes

@@ -7,14 +7,16 @@ import numpy as np
 from keras import ops
 
 from kseg.layers import class_logits
+from kseg.metrics.averages import ratio
 from kseg.metrics.calibration import (
     SUM_TOLERANCE,
     calibration_error,
     check_bins,
     reliability,
 )
+from kseg.metrics.class_ids import IgnoreClass
 from kseg.metrics.exact_counts import ExactCounts
-from kseg.metrics.mask_metric import IgnoreClass, MaskMetric, ratio
+from kseg.metrics.mask_metric import MaskMetric
 
 _STEPS = 2**6  # twice: a confidence is counted in 1 / 4096 of the width of its bin
 

@@ -17,16 +17,10 @@ import keras
 import numpy as np
 from keras import ops
 
+from kseg.metrics.averages import mean_of_known, ratio
+from kseg.metrics.class_ids import IgnoreClass, check_ids, ignored_ids, scored_pixels
 from kseg.metrics.exact_counts import ExactCounts
-from kseg.metrics.mask_metric import (
-    IgnoreClass,
-    MaskMetric,
-    check_ids,
-    ignored_ids,
-    mean_of_known,
-    ratio,
-    scored_pixels,
-)
+from kseg.metrics.mask_metric import MaskMetric
 
 _CHUNK = 2**16  # pixels counted at a time, so that they stay in the cache
 _SMALL = 2**16  # cells of a table that 16 bits can number

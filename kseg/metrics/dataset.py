@@ -3,10 +3,10 @@
 import numpy as np
 
 from kseg.labels import Labels
+from kseg.metrics.averages import mean_of_known, ratio
 from kseg.metrics.boundary import boundary_f1, mean_boundary_f1
 from kseg.metrics.boundary_iou import boundary_iou
 from kseg.metrics.confusion import class_counts, confusion_matrix, scores
-from kseg.metrics.mask_metric import mean_of_known, ratio
 from kseg.metrics.resampling import ImageScores
 
 SCALARS = (

@@ -5,8 +5,6 @@ a metric that drops it scores the pixels that are left, and scores too high. So 
 scores, of a pixel that is not void, that are NaN or infinite.
 """
 
-from collections.abc import Sequence
-from types import ModuleType
 from typing import Any
 
 import keras
@@ -14,104 +12,15 @@ import numpy as np
 from keras import ops
 
 from kseg.layers import class_logits
+from kseg.metrics.class_ids import (
+    NOTHING,
+    IgnoreClass,
+    ignored_ids,
+    listed,
+    out_of_range,
+    outside,
+)
 from kseg.registry import check_num_classes
-
-IgnoreClass = int | Sequence[int] | None
-
-_NOTHING = -(2**31)  # what is no whole number, or of scores that are not finite
-
-
-def scored_pixels(
-    labels: np.ndarray,
-    predictions: np.ndarray,
-    num_classes: int,
-    ignore_class: IgnoreClass = 255,
-) -> np.ndarray:
-    """Marks the pixels that are not void, once their ids are known to be classes.
-
-    Args:
-        labels: True class ids, integers of any shape.
-        predictions: Predicted class ids, integers of the same shape.
-        num_classes: Number of classes, at least 2: void does not count.
-        ignore_class: The label, or labels, of void pixels; `None` for no void.
-
-    Returns:
-        Booleans of the same shape, false at void pixels.
-
-    Raises:
-        ValueError: If `num_classes` is below 2, the ids are no integers, the shapes
-            differ, or an id at a pixel that is not void is outside the classes.
-    """
-    check_ids(labels, predictions, num_classes)
-    ignored = ignored_ids(ignore_class)
-    scored = np.ones(labels.shape, bool)
-    for identity in ignored:
-        scored &= labels != identity
-    outside = {
-        "labels": labels[scored & _outside(labels, num_classes)],
-        "predictions": predictions[scored & _outside(predictions, num_classes)],
-    }
-    if any(values.size for values in outside.values()):
-        raise _out_of_range(_listed(outside), num_classes, ignored)
-    return scored
-
-
-def check_ids(labels: np.ndarray, predictions: np.ndarray, num_classes: int) -> None:
-    """Raises unless these are two maps of integers of one shape.
-
-    Args:
-        labels: True class ids.
-        predictions: Predicted class ids.
-        num_classes: Number of classes, at least 2.
-
-    Raises:
-        ValueError: If `num_classes` is below 2, the ids are no integers, or the shapes
-            differ.
-    """
-    check_num_classes(num_classes)
-    for name, ids in (("labels", labels), ("predictions", predictions)):
-        if ids.dtype.kind not in "biu":
-            raise ValueError(
-                f"`{name}` must be integer class ids. Received: dtype {ids.dtype}. "
-                "Take the argmax of scores first, or cast whole numbers to int32."
-            )
-    if labels.shape != predictions.shape:
-        raise ValueError(
-            "`labels` and `predictions` must have the same shape. Received: "
-            f"{labels.shape} and {predictions.shape}."
-        )
-
-
-def ignored_ids(ignore_class: IgnoreClass) -> tuple[int, ...]:
-    """Returns the ids that an `ignore_class` argument names, as a tuple."""
-    if ignore_class is None:
-        return ()
-    return tuple(int(identity) for identity in np.atleast_1d(ignore_class))
-
-
-def ratio(xp: ModuleType, part: Any, whole: Any) -> Any:
-    """Divides counts; NaN, without a warning, where the whole is 0.
-
-    Args:
-        xp: `numpy` or `keras.ops`, whichever the arrays belong to.
-        part: Floating point array.
-        whole: Floating point array of counts: 0, or 1 and more.
-    """
-    return xp.where(whole > 0, part / xp.maximum(whole, 1.0), float("nan"))
-
-
-def mean_of_known(xp: ModuleType, values: Any, axis: int | None = None) -> Any:
-    """Averages what is not NaN; NaN, without a warning, where all is NaN.
-
-    Args:
-        xp: `numpy` or `keras.ops`, whichever the array belongs to.
-        values: Floating point array.
-        axis: The axis to average over; `None` for all.
-    """
-    unknown = xp.isnan(values)
-    known = xp.where(unknown, xp.zeros_like(values), xp.ones_like(values))
-    values = xp.where(unknown, xp.zeros_like(values), values)
-    return ratio(xp, xp.sum(values, axis=axis), xp.sum(known, axis=axis))
 
 
 def to_numpy(tensor: Any) -> np.ndarray:
@@ -238,8 +147,8 @@ class MaskMetric(keras.metrics.Metric):
             )
         labels, predictions = _whole_ids(true), _whole_ids(predicted)
         wrong = {
-            "labels": (true, _outside(labels, self.num_classes)),
-            "predictions": (predicted, _outside(predictions, self.num_classes)),
+            "labels": (true, outside(labels, self.num_classes)),
+            "predictions": (predicted, outside(predictions, self.num_classes)),
         }
         scored = ops.ones_like(labels, dtype="bool")
         for identity in ignored_ids(self.ignore_class):
@@ -250,16 +159,16 @@ class MaskMetric(keras.metrics.Metric):
             scored = ops.logical_and(scored, weight != 0)
 
         right = scored
-        for _, outside in wrong.values():
-            right = ops.logical_and(right, ops.logical_not(outside))
+        for _, marked in wrong.values():
+            right = ops.logical_and(right, ops.logical_not(marked))
         refused = ops.logical_and(scored, ops.logical_not(right))
         count = ops.sum(ops.cast(refused, "int32"))
         if _concrete(count):
             values = {
-                name: to_numpy(received)[to_numpy(ops.logical_and(scored, outside))]
-                for name, (received, outside) in wrong.items()
+                name: to_numpy(received)[to_numpy(ops.logical_and(scored, marked))]
+                for name, (received, marked) in wrong.items()
             }
-            raise self._out_of_range(_listed(values))
+            raise self._out_of_range(listed(values))
         self.out_of_range.assign(self.out_of_range + count)
         return labels, predictions, right
 
@@ -326,46 +235,16 @@ class MaskMetric(keras.metrics.Metric):
 
     def refuse(self, ids: Any, wrong: Any) -> Any:
         """Gives the pixels marked as wrong the id of nothing, which is out of range."""
-        return ops.where(wrong, _NOTHING, ids)
+        return ops.where(wrong, NOTHING, ids)
 
     def _out_of_range(self, received: str) -> ValueError:
         """Returns the error for ids out of range."""
-        return _out_of_range(
+        return out_of_range(
             received,
             self.num_classes,
             ignored_ids(self.ignore_class),
             weights=", scores finite, and sample weights 0 or 1",
         )
-
-
-def _outside(ids: Any, num_classes: int) -> Any:
-    """Marks the ids that are no classes."""
-    return (ids < 0) | (ids >= num_classes)
-
-
-def _out_of_range(
-    received: str, num_classes: int, ignored: Sequence[int], weights: str = ""
-) -> ValueError:
-    """Returns the error for ids out of range, worded once."""
-    void = f", except the ignored {list(ignored)}," if ignored else ""
-    return ValueError(
-        f"All labels{void} and the predictions at their pixels must be class ids, 0 to "
-        f"{num_classes - 1}{weights}. Received: {received}. Raise `num_classes`, or "
-        "name the labels to leave out in `ignore_class`."
-    )
-
-
-def _listed(outside: dict[str, np.ndarray]) -> str:
-    """Names the distinct values, at most ten of a kind: `labels [7, 9]`."""
-    listed = []
-    for name, values in outside.items():
-        found = np.unique(values)[:10].tolist()
-        if found and found[0] == _NOTHING:
-            listed.append(f"{name} from scores that are NaN, infinite or improbable")
-            found = found[1:]
-        if found:
-            listed.append(f"{name} {found}")
-    return " and ".join(listed)
 
 
 def _mask(ids: Any, name: str) -> Any:
@@ -384,7 +263,7 @@ def _mask(ids: Any, name: str) -> Any:
 def _whole_ids(received: Any) -> Any:
     """Casts to int32; a number that this changes becomes the id of nothing."""
     ids = ops.cast(received, "int32")
-    return ops.where(ops.cast(ids, received.dtype) == received, ids, _NOTHING)
+    return ops.where(ops.cast(ids, received.dtype) == received, ids, NOTHING)
 
 
 def _per_image(sample_weight: Any, labels: Any) -> Any:

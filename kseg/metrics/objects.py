@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-from kseg.metrics.mask_metric import IgnoreClass, mean_of_known, ratio, scored_pixels
+from kseg.metrics.averages import mean_of_known, ratio
+from kseg.metrics.class_ids import IgnoreClass, check_one_image, scored_pixels
 
 _EIGHT = np.ones((3, 3), bool)
 
@@ -73,11 +74,7 @@ class ObjectScores:
                 `kseg.metrics.confusion_matrix` does.
         """
         labels, predictions = np.asarray(labels), np.asarray(predictions)
-        if labels.ndim != 2:
-            raise ValueError(
-                "`labels` must be one image of shape (height, width). Received: shape "
-                f"{labels.shape}. Add the images of a batch one by one."
-            )
+        check_one_image(labels)
         scored = scored_pixels(labels, predictions, self.num_classes, self.ignore_class)
         agreed = scored & (labels == predictions)
         truth = np.where(scored, labels.astype(np.int64), -1)

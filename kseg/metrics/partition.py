@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kseg.metrics.mask_metric import ratio
+from kseg.metrics.averages import ratio
 
 
 class PartitionScore(NamedTuple):

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from kseg.metrics.averages import mean_of_known, ratio
 from kseg.metrics.confusion import scores_of_counts
-from kseg.metrics.mask_metric import mean_of_known, ratio
 
 # Samples that are scored at a time.
 _CHUNK = 100

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage
 
+from kseg.metrics.class_ids import IgnoreClass, check_one_image, ignored_ids
 from kseg.metrics.confusion import confusion_matrix, scores
-from kseg.metrics.mask_metric import IgnoreClass, ignored_ids
 
 _BANDS = ("boundary", "void")
 
@@ -42,11 +42,7 @@ def border_distance(
     array([[ 3.,  2.,  1.,  1.,  2., inf]])
     """
     labels = np.asarray(labels)
-    if labels.ndim != 2:
-        raise ValueError(
-            "`labels` must be one image of shape (height, width). Received: shape "
-            f"{labels.shape}."
-        )
+    check_one_image(labels)
     if band not in _BANDS:
         raise ValueError(f"`band` must be one of {_BANDS}. Received: {band!r}.")
     void = np.zeros(labels.shape, bool)

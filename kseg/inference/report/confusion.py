@@ -6,7 +6,7 @@ import numpy as np
 
 from kseg.inference.report.html import attribute, class_name, percent
 from kseg.labels import Labels
-from kseg.metrics.mask_metric import ratio
+from kseg.metrics.averages import ratio
 from kseg.web_page import scrolling
 
 # Pairs that are listed, and the most classes whose matrix is unfolded.

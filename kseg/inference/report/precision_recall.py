@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from kseg.metrics.mask_metric import mean_of_known, ratio
+from kseg.metrics.averages import mean_of_known, ratio
 
 # Log odds beyond which thresholds are one: as fine as float32 is below 1.
 _LIMIT = 16.0
