@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 # Strings of JSON hold no new line, so what lies between two is no part of one.
 _NEW_LINE = r"\n\s*"
@@ -45,6 +46,24 @@ def write_json(path: str | Path, value: object) -> None:
     text = _PLAIN_LIST.sub(lambda m: f"[{re.sub(_NEW_LINE, ' ', m[1])}]", text)
     with whole_file(path) as temporary:
         temporary.write_text(text + "\n")
+
+
+def read_json(path: str | Path) -> dict[str, Any]:
+    """Reads a JSON file of a dictionary.
+
+    Args:
+        path: The file.
+
+    Raises:
+        ValueError: If it is not JSON, or holds something else.
+    """
+    try:
+        found = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} must be JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise ValueError(f"{path} must hold a dictionary. Received: {found!r:.80}.")
+    return found
 
 
 def _without_nan(value):

@@ -67,6 +67,44 @@ def add_views(command: argparse.ArgumentParser) -> None:
     command.add_argument("--crf", help="end with a dense CRF, such as deeplabv2")
 
 
+def add_judged(command: argparse.ArgumentParser) -> None:
+    """Adds a model, the data that it is judged on, and how it sees that."""
+    add_model(command)
+    add_data(command, required=True)
+    add_views(command)
+    command.add_argument("--split", default="val", help="which part; val by default")
+
+
+def add_limits(command: argparse.ArgumentParser, option: str, text: str) -> None:
+    """Adds an option of scores, with what it is for."""
+    command.add_argument(
+        option, nargs="+", action="extend", default=[], metavar="SCORE=VALUE", help=text
+    )
+
+
+def read_limits(texts: list[str]) -> dict[str, float]:
+    """Returns the values of an option of scores."""
+    found = {}
+    for text in texts:
+        key, _, value = text.partition("=")
+        try:
+            found[key] = float(value)
+        except ValueError:
+            raise ValueError(
+                f"Scores are given as mean_iou=0.7. Received: {text!r}."
+            ) from None
+    return found
+
+
+def exit_code(record: dict, least: dict[str, float]) -> int:
+    """Prints the scores that are below what is required; returns 1 if any is."""
+    from kseg.inference.record import missed
+
+    lines = missed(record, least)
+    print("\n".join(lines), end="\n" if lines else "")
+    return 1 if lines else 0
+
+
 def _numbers(text: str) -> list[float]:
     """Reads numbers with commas between them."""
     return [float(number) for number in text.split(",")]
@@ -108,6 +146,21 @@ def describe_views(model, views: dict) -> str:
     parts += ["mirrored too"] * ("flip" in views) + ["turned too"] * ("turns" in views)
     parts += [f"CRF {views['crf']}"] if "crf" in views else []
     return ", ".join(parts)
+
+
+def describe_protocol(model, views: dict, ignore_class: int) -> dict[str, str]:
+    """Words how scores come about."""
+    from kseg.inference.record import LEVEL, SAMPLES
+
+    share = f"{100 * LEVEL:.0f} %"
+    return {
+        "predictions": describe_views(model, views),
+        "masks": f"at their own size, {ignore_class} is void and counts nowhere",
+        "means": "over classes that are in a mask or a prediction",
+        "boundary F1": "within 0.75 % of an image's diagonal, mean over images",
+        "boundary IoU": "in bands of 2 % of an image's diagonal",
+        "bounds": f"{share} of {SAMPLES} samples of the images with replacement",
+    }
 
 
 def open_model(name: str):

@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from kseg.commands.arguments import add_limits, exit_code, read_limits
+
 HELP = "Compare two models that were scored on the same images."
 
 
@@ -16,30 +18,25 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--images", type=int, default=5, help="how many changed images to list; 5"
     )
-    command.add_argument(
+    add_limits(
+        command,
         "--max-drop",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="SCORE=VALUE",
-        help="end with code 1 where the second is lower by more, such as "
+        "end with code 1 where the second is lower by more, such as "
         "mean_iou=0.005 class_iou.car=0.01",
     )
 
 
 def run(arguments) -> int:
     """Compares; returns 1 where the second model is worse than allowed."""
-    from kseg.commands.evaluate import read_required
     from kseg.files import write_json
     from kseg.inference.record import (
         compare_records,
         comparison_table,
-        missed,
         read_record,
         score_of,
     )
 
-    allowed = read_required(arguments.max_drop)
+    allowed = read_limits(arguments.max_drop)
     first, second = read_record(arguments.first), read_record(arguments.second)
     result = compare_records(first, second)
     print(f"first: {first.get('model')}, second: {second.get('model')}")
@@ -56,6 +53,4 @@ def run(arguments) -> int:
     if arguments.output:
         write_json(arguments.output, result)
     least = {key: score_of(first, key) - drop for key, drop in allowed.items()}
-    lines = missed(second, least)
-    print("\n".join(lines), end="\n" if lines else "")
-    return 1 if lines else 0
+    return exit_code(second, least)

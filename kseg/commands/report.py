@@ -4,9 +4,8 @@ import argparse
 from pathlib import Path
 
 from kseg.commands.arguments import (
-    add_data,
-    add_model,
-    add_views,
+    add_judged,
+    describe_protocol,
     open_data,
     open_model,
     read_views,
@@ -17,10 +16,7 @@ HELP = "Show scores, curves and pictures of a model as an HTML page."
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Adds the arguments."""
-    add_model(command)
-    add_data(command, required=True)
-    add_views(command)
-    command.add_argument("--split", default="val", help="which part; val by default")
+    add_judged(command)
     command.add_argument(
         "--compare", metavar="OTHER_MODEL", help="another model, on the same images"
     )
@@ -34,7 +30,6 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(arguments) -> int:
     """Runs the model or both over the data, and writes the page."""
-    from kseg.commands.evaluate import describe_protocol
     from kseg.inference import score_table
     from kseg.inference.predict import check_options
     from kseg.inference.report import judge, read_run_folder, write_report

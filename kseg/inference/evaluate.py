@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Protocol
 
 import numpy as np
 import tqdm
@@ -9,6 +10,42 @@ import tqdm
 from kseg.inference.one_pass import ids_of
 from kseg.labels import Labels
 from kseg.metrics import DatasetScores
+
+# What is said of a data set, and the four that are said of two models.
+SCORES = {
+    "mean IoU": "mean_iou",
+    "pixel accuracy": "pixel_accuracy",
+    "mean accuracy": "mean_accuracy",
+    "frequency-weighted IoU": "frequency_weighted_iou",
+    "Dice": "mean_dice",
+    "boundary F1": "boundary_f1",
+    "boundary IoU": "boundary_iou",
+}
+MAIN_SCORES = {
+    word: SCORES[word]
+    for word in ("mean IoU", "pixel accuracy", "boundary F1", "boundary IoU")
+}
+
+
+class Examples(Protocol):
+    """A data set: images and masks by position."""
+
+    @property
+    def labels(self) -> Labels:
+        """The classes."""
+        ...
+
+    def __len__(self) -> int:
+        """Returns the number of examples."""
+        ...
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Returns an image, uint8 `(h, w, 3)`, and its mask of ids `(h, w)`."""
+        ...
+
+    def name(self, index: int) -> str:
+        """Returns what to call an example."""
+        ...
 
 
 def evaluate(
@@ -130,21 +167,12 @@ def score_table(result: dict) -> str:
         )
         between = f"  {_between(bounds['class_iou'][name]):<13}" if bounds else ""
         lines.append(f"{name:<{width}} {iou}{between} {' '.join(others)}")
-    whole = {
-        "mean IoU": "mean_iou",
-        "pixel accuracy": "pixel_accuracy",
-        "mean accuracy": "mean_accuracy",
-        "frequency-weighted IoU": "frequency_weighted_iou",
-        "Dice": "mean_dice",
-        "boundary F1": "boundary_f1",
-        "boundary IoU": "boundary_iou",
-    }
-    scores = {word: _percent(result[key]) for word, key in whole.items()}
+    scores = {word: _percent(result[key]) for word, key in SCORES.items()}
     if not bounds:
         words = ", ".join(f"{word} {score} %" for word, score in scores.items())
         return "\n".join([*lines, f"{result['images']} images: {words}"])
     lines.append(f"{result['images']} images:")
-    for (word, score), key in zip(scores.items(), whole.values(), strict=True):
+    for (word, score), key in zip(scores.items(), SCORES.values(), strict=True):
         lines.append(f"{word:<22} {score:>6} %  {_between(bounds[key])}")
     return "\n".join(lines)
 

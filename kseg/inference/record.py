@@ -1,12 +1,13 @@
 """All that is known of a model's scores, as a file that two models are compared by."""
 
-import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from kseg.files import read_json
+from kseg.inference.evaluate import MAIN_SCORES, Examples, collect
 from kseg.metrics import DatasetScores, compared, intervals, scores_of_counts
 from kseg.metrics.averages import mean_of_known
 from kseg.metrics.resampling import ImageScores
@@ -16,6 +17,36 @@ from kseg.registry import unknown
 LEVEL, SAMPLES = 0.95, 2000
 # What a file says beside the scores.
 _ABOUT = ("model", "data", "protocol")
+
+
+def score_examples(
+    predict: Callable[[np.ndarray], np.ndarray],
+    examples: Examples,
+    collectors: Sequence = (),
+) -> dict:
+    """Runs a model over a data set, once.
+
+    Args:
+        predict: As `kseg.inference.evaluate.collect` takes it.
+        examples: The data set.
+        collectors: What else to collect, as there.
+
+    Returns:
+        What `score_record` returns.
+
+    Raises:
+        ValueError: As `collect`.
+    """
+    names = [examples.name(index) for index in range(len(examples))]
+    collected = collect(
+        predict,
+        (examples[index] for index in range(len(examples))),
+        examples.labels,
+        len(examples),
+        names,
+        collectors,
+    )
+    return score_record(collected, names)
 
 
 def score_record(collected: DatasetScores, names: Sequence[str]) -> dict:
@@ -61,11 +92,8 @@ def read_record(path: str | Path) -> dict:
     Raises:
         ValueError: If the file is not such a one.
     """
-    try:
-        record = json.loads(Path(path).read_text())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} must be JSON: {error}") from error
-    if not isinstance(record, dict) or "per_image" not in record:
+    record = read_json(path)
+    if "per_image" not in record:
         raise ValueError(
             f"{path} must be a file that `kseg evaluate --output` wrote. Received: one "
             "without the scores of its images."
@@ -138,10 +166,7 @@ def comparison_table(result: Mapping) -> str:
         bounds, and how likely as large a one is by chance.
     """
     rows = {
-        "mean IoU": result["mean_iou"],
-        "pixel accuracy": result["pixel_accuracy"],
-        "boundary F1": result["boundary_f1"],
-        "boundary IoU": result["boundary_iou"],
+        **{word: result[key] for word, key in MAIN_SCORES.items()},
         **{f"IoU {name}": row for name, row in result["class_iou"].items()},
     }
     width = max(map(len, rows))

@@ -120,7 +120,7 @@ def test_wrong_input_is_told_before_anything_is_run(
     kseg.build("unet", num_classes=2, filters=2, depth=2).save(folder / "two.keras")
     more = [text.format(folder=folder) for text in more]
     judging = importlib.import_module("kseg.inference.report.judge")
-    monkeypatch.setattr(judging, "collect", None)
+    monkeypatch.setattr(judging, "score_examples", None)
     before = sorted(folder.rglob("*"))
     assert report(folder, tmp_path / "a.html", *more) == 2
     assert message in capsys.readouterr().err

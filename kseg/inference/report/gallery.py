@@ -6,8 +6,9 @@ from html import escape
 
 import numpy as np
 
+from kseg.inference.evaluate import Examples
 from kseg.inference.report.html import attribute, class_name, name_text, percent
-from kseg.inference.report.judge import Examples, Judged
+from kseg.inference.report.judge import Judged
 from kseg.inference.report.pictures import (
     STATE_NAMES,
     class_map,

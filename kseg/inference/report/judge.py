@@ -2,41 +2,19 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
-from kseg.inference.evaluate import collect
+from kseg.inference.evaluate import Examples
 from kseg.inference.one_pass import ids_of
 from kseg.inference.predict import predict, predict_probabilities, returns_ids
-from kseg.inference.record import score_record
+from kseg.inference.record import score_examples
 from kseg.inference.report.precision_recall import PrecisionRecall
-from kseg.labels import Labels
 from kseg.metrics import CalibrationScores, ObjectScores
 
 # The borders between small, medium and large objects in pixels, those of COCO.
 AREAS = (32**2, 96**2)
-
-
-class Examples(Protocol):
-    """What a report reads from: images and masks by position."""
-
-    @property
-    def labels(self) -> Labels:
-        """The classes."""
-        ...
-
-    def __len__(self) -> int:
-        """Returns the number of examples."""
-        ...
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Returns an image, uint8 `(h, w, 3)`, and its mask of ids `(h, w)`."""
-        ...
-
-    def name(self, index: int) -> str:
-        """Returns what to call an example."""
-        ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,8 +55,7 @@ def judge(
     Raises:
         ValueError: As `kseg.inference.evaluate.collect`.
     """
-    labels = source.labels
-    rule = (labels.num_classes, labels.ignore_class)
+    rule = (source.labels.num_classes, source.labels.ignore_class)
     objects = ObjectScores(*rule, AREAS)
     curves, calibration = PrecisionRecall(*rule), CalibrationScores(*rule)
     gives_ids = returns_ids(model)
@@ -86,18 +63,12 @@ def judge(
     if not gives_ids:
         collectors.append(_Adapted([curves, calibration], _summing_to_one))
     run = predict if gives_ids else predict_probabilities
-    names = [source.name(index) for index in range(len(source))]
-    collected = collect(
-        lambda image: run(model, image, **views),
-        (source[index] for index in range(len(source))),
-        labels,
-        len(source),
-        names,
-        collectors,
+    record = score_examples(
+        lambda image: run(model, image, **views), source, collectors
     )
     return Judged(
         name,
-        {"protocol": protocol, **score_record(collected, names)},
+        {"protocol": protocol, **record},
         lambda image: _ids(run(model, image, **views)),
         objects.result(),
         None if gives_ids else curves.result(),

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from kseg.files import whole_file
+from kseg.inference.evaluate import Examples
 from kseg.inference.record import compare_records
 from kseg.inference.report import plots
 from kseg.inference.report.confusion import confusion
 from kseg.inference.report.gallery import gallery, most_changed, place, worst
-from kseg.inference.report.judge import Examples, Judged
+from kseg.inference.report.judge import Judged
 from kseg.inference.report.probabilities import probabilities
 from kseg.inference.report.run_folder import RunFolder
 from kseg.inference.report.scores import classes, images, objects, summary

@@ -2,9 +2,10 @@
 
 import csv
 import dataclasses
-import json
 import math
 from pathlib import Path
+
+from kseg.files import read_json
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +40,7 @@ def read_run_folder(path: Path) -> RunFolder | None:
     folder = path.parent
     if not (folder / "metrics.json").is_file():
         return None
-    metrics = _read_json(folder / "metrics.json")
+    metrics = read_json(folder / "metrics.json")
     card = folder / "README.md"
     return RunFolder(
         _read_log(folder / "run" / "log.csv"),
@@ -61,17 +62,6 @@ def _section(metrics: dict, name: str) -> dict:
     """Returns a dictionary of a dictionary, empty where there is none."""
     found = metrics.get(name)
     return found if isinstance(found, dict) else {}
-
-
-def _read_json(path: Path) -> dict:
-    """Reads a JSON file of a dictionary."""
-    try:
-        found = json.loads(path.read_text())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} must be JSON: {error}") from error
-    if not isinstance(found, dict):
-        raise ValueError(f"{path} must hold a dictionary. Received: {found!r:.80}.")
-    return found
 
 
 def _read_log(path: Path) -> dict[str, list[float]]:

@@ -5,6 +5,7 @@ from html import escape
 
 import numpy as np
 
+from kseg.inference.evaluate import MAIN_SCORES
 from kseg.inference.record import LEVEL
 from kseg.inference.report.html import (
     between,
@@ -20,13 +21,7 @@ from kseg.inference.report.judge import AREAS, Judged
 from kseg.labels import Labels
 from kseg.web_page import path_text
 
-# Of an image, and of all of them.
-_SCORES = {
-    "mean IoU": "mean_iou",
-    "pixel accuracy": "pixel_accuracy",
-    "boundary F1": "boundary_f1",
-}
-_SCORES_OF_ALL = {**_SCORES, "boundary IoU": "boundary_iou"}
+_SCORES_OF_IMAGES = {k: v for k, v in MAIN_SCORES.items() if v != "boundary_iou"}
 _SIZES = ("small", "medium", "large")
 
 
@@ -42,7 +37,7 @@ def summary(models: Sequence[Judged], data: str, compared: Mapping | None) -> st
     tiles = "".join(
         f"<div><dt>{word}</dt><dd><b>{percent(first[key])}</b> %"
         f"<small>{between(first['intervals'][key])}</small></dd></div>"
-        for word, key in _SCORES_OF_ALL.items()
+        for word, key in MAIN_SCORES.items()
     )
     facts = {"Model": path_text(models[0].name)}
     if compared is not None:
@@ -77,7 +72,7 @@ def _difference(models: Sequence[Judged], compared: Mapping) -> str:
                 *difference_cells(compared[key]),
             ],
         )
-        for word, key in _SCORES_OF_ALL.items()
+        for word, key in MAIN_SCORES.items()
     ]
     change = compared["mean_iou"]
     low, high = change["interval"]
@@ -232,7 +227,7 @@ def images(models: Sequence[Judged], shown: Mapping[int, str]) -> str:
         models: The model, and the one it is compared with, if any.
         shown: Where on the page images are shown, by their position.
     """
-    columns = ["image", *_SCORES]
+    columns = ["image", *_SCORES_OF_IMAGES]
     columns += ["mean IoU of B", "B − A"] * (len(models) > 1)
     per_image = [model.record["per_image"] for model in models]
     rows = []
@@ -240,7 +235,7 @@ def images(models: Sequence[Judged], shown: Mapping[int, str]) -> str:
         name = name_text(ours["name"])
         if index in shown:
             name = f'<a href="#{shown[index]}">{name}</a>'
-        cells = [score_cell(ours[key]) for key in _SCORES.values()]
+        cells = [score_cell(ours[key]) for key in _SCORES_OF_IMAGES.values()]
         if len(models) > 1:
             theirs = per_image[1][index]["mean_iou"]
             cells += [
