@@ -101,7 +101,7 @@ def _predict_one(arguments, model, labels, path: Path, large: bool, views) -> No
 
     from kseg.files import whole_file
     from kseg.inference import overlay, predict, predict_file, predict_probabilities
-    from kseg.inference.one_pass import ids_of
+    from kseg.lite.one_image import ids_of
     from kseg.raster import read_image, write_bands, write_image, write_mask
 
     target = arguments.output / path.stem

@@ -11,10 +11,10 @@ from kseg.export.deploy import (
 from kseg.export.exported_model import ExportedModel, open_onnx, open_saved_model
 from kseg.export.litert import export_litert
 from kseg.export.litert_check import check_litert, operators
-from kseg.export.litert_model import LiteRTModel, read_sidecar
 from kseg.export.onnx_file import export_onnx
 from kseg.export.saved_model import export_saved_model
 from kseg.export.verify import markdown_table, verify
+from kseg.lite import LiteRTModel, read_sidecar
 
 __all__ = [
     "CALIBRATION_IMAGES",

@@ -18,15 +18,11 @@ import keras
 import numpy as np
 
 from kseg.export.litert_check import check_litert
-from kseg.export.litert_model import (
-    LiteRTModel,
-    check_image,
-    sidecar_path,
-    write_sidecar,
-)
 from kseg.export.saved_model import SIGNATURE, image_shape, write_signature
+from kseg.export.sidecar import write_sidecar
 from kseg.labels import Labels
 from kseg.layers import class_logits
+from kseg.lite.litert_model import LiteRTModel, check_image, sidecar_path
 from kseg.quiet import quiet
 from kseg.registry import unknown
 

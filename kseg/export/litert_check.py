@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from kseg.quiet import quiet
+from kseg.lite.litert_model import load_interpreter
 
 
 def operators(path: str | Path) -> dict[str, int]:
@@ -76,21 +76,6 @@ def check_litert(path: str | Path, precision: str) -> None:
             f"zero point 0. Received: {np.dtype(details['dtype']).name}, scale and "
             f"zero point {details['quantization']}."
         )
-
-
-def load_interpreter(path: str | Path, num_threads: int):
-    """Returns a LiteRT interpreter that is ready to run a file.
-
-    Args:
-        path: The `.tflite` file.
-        num_threads: How many CPU threads to use.
-    """
-    with quiet():
-        from ai_edge_litert.interpreter import Interpreter
-
-        interpreter = Interpreter(str(path), num_threads=num_threads)
-        interpreter.allocate_tensors()
-    return interpreter
 
 
 def _walk(path: str | Path) -> Iterator[tuple[str, set[tuple[str, float]]]]:

@@ -14,9 +14,9 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
-from kseg.export.litert_model import LiteRTModel
 from kseg.labels import Labels
 from kseg.layers import class_logits, crop_centre
+from kseg.lite import LiteRTModel
 from kseg.metrics import DatasetScores
 
 
@@ -27,7 +27,7 @@ def verify(
     labels: Labels,
     num_threads: int = 2,
 ) -> list[dict[str, Any]]:
-    """Runs a Keras model and its LiteRT files on the same images.
+    """Measures a Keras model and its LiteRT files on the same images.
 
     Args:
         model: The model that the files were made from, on the TensorFlow backend.
@@ -45,11 +45,37 @@ def verify(
         its class ids; and the scores that `kseg.metrics.DatasetScores` returns.
 
     Raises:
+        ValueError: As `run_variants`.
+    """
+    found = run_variants(model, files, examples, labels, num_threads)
+    return [variant.row() for variant in found]
+
+
+def run_variants(
+    model: keras.Model,
+    files: Mapping[str, str | Path],
+    examples: Iterable[tuple[np.ndarray, np.ndarray]],
+    labels: Labels,
+    num_threads: int = 2,
+) -> list["Variant"]:
+    """Runs a Keras model and its LiteRT files on the same images.
+
+    Args:
+        model: As in `verify`.
+        files: As in `verify`.
+        examples: As in `verify`.
+        labels: As in `verify`.
+        num_threads: As in `verify`.
+
+    Returns:
+        What was measured of Keras, then of each file.
+
+    Raises:
         ValueError: If there is no example, an image or a mask has another size than
             the files take, or a file has another number of classes than `labels`.
     """
     weights = sum(weight.numpy().nbytes for weight in model.weights)
-    variants = [_Variant("Keras", weights, _keras_predictor(model), labels)]
+    variants = [Variant("Keras", weights, _keras_predictor(model), labels)]
     for name, path in files.items():
         file = LiteRTModel(path, num_threads)
         if file.labels.num_classes != labels.num_classes:
@@ -58,14 +84,14 @@ def verify(
                 f"Received: {name!r} with {file.labels.num_classes}."
             )
         size = Path(path).stat().st_size
-        variants.append(_Variant(name, size, file.predict_ids, labels))
+        variants.append(Variant(name, size, file.predict_ids, labels))
     for image, mask in tqdm(examples, desc="Verifying", unit="image"):
         reference = variants[0].add(image, mask)
         for variant in variants[1:]:
             variant.add(image, mask, reference)
     if not variants[0].seconds:
         raise ValueError("`examples` must hold at least one image. Received: none.")
-    return [variant.row() for variant in variants]
+    return variants
 
 
 def markdown_table(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -98,8 +124,20 @@ def markdown_table(rows: Sequence[Mapping[str, Any]]) -> str:
     return f"{_table(summary)}\n\n{_table(classes)}\n"
 
 
-class _Variant:
-    """What has been measured of one variant so far."""
+class Variant:
+    """What has been measured of Keras or a file so far.
+
+    Args:
+        name: What it is called.
+        size: Bytes of the file, or of Keras's weights.
+        predict_ids: From a uint8 image `(height, width, channels)` to class ids.
+        labels: What the class ids mean.
+
+    Attributes:
+        collected: The `kseg.metrics.DatasetScores` of the images.
+        same: Pixels, of those that are not void, that agree with the reference.
+        seconds: How long each image took.
+    """
 
     def __init__(
         self,
@@ -108,6 +146,7 @@ class _Variant:
         predict_ids: Callable[[np.ndarray], np.ndarray],
         labels: Labels,
     ):
+        """Begins with no image."""
         self.name = name
         self.size = size
         self.predict_ids = predict_ids
@@ -118,7 +157,16 @@ class _Variant:
     def add(
         self, image: np.ndarray, mask: np.ndarray, reference: np.ndarray | None = None
     ) -> np.ndarray:
-        """Measures one image and returns its ids, the reference where none is given."""
+        """Measures one image.
+
+        Args:
+            image: uint8 `(height, width, channels)`.
+            mask: Its class ids, `(height, width)`.
+            reference: The class ids to agree with; `None` for its own.
+
+        Returns:
+            Its class ids, `(height, width)`, or the middle that the model returns.
+        """
         if not self.seconds:
             self.predict_ids(image)  # The first call also compiles.
         start = time.perf_counter()

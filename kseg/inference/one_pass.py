@@ -2,11 +2,10 @@
 
 import keras
 import numpy as np
-import scipy.special
-from PIL import Image
 
-from kseg.labels import id_dtype
 from kseg.layers import ValidSize, class_logits
+from kseg.lite import one_image
+from kseg.lite.one_image import finite, fit, ids_of, probabilities_of, resize_channels
 from kseg.raster import check_image
 
 
@@ -29,8 +28,8 @@ def predict_logits(model: keras.Model, image: np.ndarray) -> np.ndarray:
     height, width = image.shape[:2]
     fixed = fixed_size(model)
     if None not in fixed:
-        seen = _fit(image, fixed, model.output_shape[1:3])
-        return _resize_channels(run_model(model, seen), (height, width))
+        seen = fit(image, fixed, model.output_shape[1:3])
+        return resize_channels(run_model(model, seen), (height, width))
     valid = valid_size(model)
     if valid is None:
         return run_model(model, image)
@@ -54,10 +53,7 @@ def whole_ids(model, image: np.ndarray) -> np.ndarray:
     """
     if isinstance(model, keras.Model):
         return ids_of(np.asarray(class_logits(predict_logits(model, image))))
-    if model.output != "class_map":
-        return ids_of(whole_probabilities(model, image))
-    ids = model.predict_ids(_fit(image, model.input_size, model.output_size))
-    return _resize(ids, image.shape[:2])
+    return one_image.whole_ids(model, image)
 
 
 def whole_probabilities(model, image: np.ndarray) -> np.ndarray:
@@ -72,9 +68,7 @@ def whole_probabilities(model, image: np.ndarray) -> np.ndarray:
     """
     if isinstance(model, keras.Model):
         return probabilities_of(predict_logits(model, image))
-    seen = _fit(image, model.input_size, model.output_size)
-    scores = _resize_channels(_finite(model.predict(seen)), image.shape[:2])
-    return probabilities_of(scores) if model.output == "logits" else scores
+    return one_image.whole_probabilities(model, image)
 
 
 def batch_probabilities(model, batch: np.ndarray) -> np.ndarray:
@@ -90,17 +84,12 @@ def batch_probabilities(model, batch: np.ndarray) -> np.ndarray:
     """
     if isinstance(model, keras.Model):
         logits = np.asarray(model.predict_on_batch(batch.astype("float32")))
-        return probabilities_of(_finite(logits))
+        return probabilities_of(finite(logits))
     outputs = np.stack([model.predict(image) for image in batch])
     if model.output == "class_map":
         return np.eye(count_classes(model), dtype=np.float32)[outputs]
-    outputs = _finite(outputs)
+    outputs = finite(outputs)
     return probabilities_of(outputs) if model.output == "logits" else outputs
-
-
-def ids_of(scores: np.ndarray) -> np.ndarray:
-    """Returns the highest of scores `(..., num_classes)` as uint8, or else uint16."""
-    return scores.argmax(-1).astype(id_dtype(scores.shape[-1]))
 
 
 def count_classes(model) -> int:
@@ -137,54 +126,10 @@ def valid_size(model) -> ValidSize | None:
     return next((v for v in layers if isinstance(v, ValidSize)), None)
 
 
-def probabilities_of(logits: np.ndarray) -> np.ndarray:
-    """Returns logits `(..., num_classes)` as probabilities."""
-    return scipy.special.softmax(np.asarray(class_logits(logits)), axis=-1)
-
-
 def run_model(model: keras.Model, image: np.ndarray) -> np.ndarray:
     """Returns the logits that a network gives for one image of a size it takes."""
     batch = image[np.newaxis].astype("float32")
-    return _finite(np.asarray(model.predict_on_batch(batch), "float32")[0])
-
-
-def _finite(scores: np.ndarray) -> np.ndarray:
-    """Returns what a model gave, and raises if it is no scores."""
-    largest = scores.max(initial=0)  # NaN where one is
-    if not np.isfinite(largest):
-        raise ValueError(
-            "A model must give finite logits. Received: "
-            f"{np.isnan(scores).any(-1).sum()} of {scores[..., 0].size} pixels are NaN"
-            f"{'' if np.isnan(largest) else ', and some are infinite'}. Its weights "
-            "are broken, or it has a division by zero: train again, or export in "
-            "float32."
-        )
-    return scores
-
-
-def _fit(image: np.ndarray, taken, given) -> np.ndarray:
-    """Resizes to what a fixed model gives, and mirrors borders to what it takes."""
-    if None in taken:
-        return image
-    image = _resize(image, given)
-    extra = [a - b for a, b in zip(taken, given, strict=True)]
-    pads = [(n // 2, n - n // 2) for n in extra]
-    return np.pad(image, (*pads, (0, 0)), mode="reflect")
-
-
-def _resize(array: np.ndarray, size) -> np.ndarray:
-    """Resizes bilinearly, or by nearest neighbours where it holds class ids."""
-    if array.shape[:2] == tuple(size):
-        return array
-    ids = array.ndim == 2 and array.dtype.kind == "u"
-    method = Image.Resampling.NEAREST if ids else Image.Resampling.BILINEAR
-    return np.asarray(Image.fromarray(array).resize((size[1], size[0]), method))
-
-
-def _resize_channels(array: np.ndarray, size) -> np.ndarray:
-    """Resizes `(height, width, channels)` in floating point, bilinearly."""
-    channels = [_resize(channel, size) for channel in np.moveaxis(array, -1, 0)]
-    return np.stack(channels, axis=-1)
+    return finite(np.asarray(model.predict_on_batch(batch), "float32")[0])
 
 
 def check_model(model) -> None:

@@ -8,14 +8,10 @@ import numpy as np
 
 from kseg.inference.crf_options import Crf, crf_arguments
 from kseg.inference.dense_crf import dense_crf
-from kseg.inference.one_pass import (
-    check_model,
-    count_classes,
-    ids_of,
-    whole_ids,
-)
+from kseg.inference.one_pass import check_model, count_classes, whole_ids
 from kseg.inference.tiling import lay_tiles
 from kseg.inference.views import check_views, view_probabilities
+from kseg.lite.one_image import ids_of
 from kseg.raster import check_image
 
 

@@ -13,13 +13,13 @@ from kseg.inference.one_pass import (
     check_model,
     count_classes,
     fixed_size,
-    ids_of,
     valid_size,
 )
 from kseg.inference.predict import check_options
 from kseg.inference.tiling import lay_tiles
 from kseg.inference.views import view_probabilities
 from kseg.labels import Labels
+from kseg.lite.one_image import ids_of
 from kseg.raster import check_output, open_windows, write_bands
 
 # Height and width of tiles, where the network takes any.

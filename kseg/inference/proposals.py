@@ -14,8 +14,9 @@ import keras
 import numpy as np
 from scipy import ndimage
 
-from kseg.inference.one_pass import predict_logits, probabilities_of
+from kseg.inference.one_pass import predict_logits
 from kseg.layers import Box, enlarge_box
+from kseg.lite.one_image import probabilities_of
 from kseg.optional import import_optional
 from kseg.raster import check_image
 

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from kseg.export.litert_check import load_interpreter
-from kseg.files import write_json
 from kseg.labels import Labels, id_dtype
+from kseg.quiet import quiet
 
 
 class LiteRTModel:
@@ -96,6 +95,21 @@ class LiteRTModel:
         return self._interpreter.get_tensor(source["index"])[0]
 
 
+def load_interpreter(path: str | Path, num_threads: int):
+    """Returns a LiteRT interpreter that is ready to run a file.
+
+    Args:
+        path: The `.tflite` file.
+        num_threads: How many CPU threads to use.
+    """
+    with quiet():
+        from ai_edge_litert.interpreter import Interpreter
+
+        interpreter = Interpreter(str(path), num_threads=num_threads)
+        interpreter.allocate_tensors()
+    return interpreter
+
+
 def check_image(image: np.ndarray, shape: tuple[int, ...]) -> None:
     """Raises if an image does not fit a file.
 
@@ -137,7 +151,7 @@ def read_sidecar(path: str | Path) -> dict[str, Any]:
                 f"no file {str(file)!r}."
             )
     sidecar = json.loads(sidecar_path(path).read_text(encoding="utf-8"))
-    digest = _sha256(path)
+    digest = file_sha256(path)
     if sidecar["sha256"] != digest:
         raise ValueError(
             "A LiteRT file must be the one that its sidecar describes. Received: "
@@ -145,34 +159,6 @@ def read_sidecar(path: str | Path) -> dict[str, Any]:
             f"{sidecar['sha256']}. Export the model again."
         )
     return sidecar
-
-
-def write_sidecar(
-    path: Path, model_name: str, precision: str, output: str, labels: Labels
-) -> None:
-    """Writes the sidecar that `read_sidecar` reads.
-
-    Args:
-        path: The `.tflite` file, from which all that it knows itself is read.
-        model_name: Name of the Keras model.
-        precision: `"float32"`, `"float16"` or `"int8"`.
-        output: `"logits"`, `"probabilities"` or `"class_map"`.
-        labels: What the class ids mean.
-    """
-    interpreter = load_interpreter(path, num_threads=1)
-    (signature,) = interpreter.get_signature_list().values()
-    image = _describe(signature["inputs"], interpreter.get_input_details())
-    result = _describe(signature["outputs"], interpreter.get_output_details())
-    sidecar = {
-        "file": path.name,
-        "sha256": _sha256(path),
-        "model": model_name,
-        "precision": precision,
-        "input": {**image, "range": [0, 255]},
-        "output": {**result, "kind": output},
-        "labels": labels.to_dict(),
-    }
-    write_json(sidecar_path(path), sidecar)
 
 
 def sidecar_path(path: Path) -> Path:
@@ -188,20 +174,10 @@ def sidecar_path(path: Path) -> Path:
     return path.with_suffix(".json")
 
 
-def _describe(names: list[str], tensors: list[dict]) -> dict[str, Any]:
-    """Returns name, shape, type and quantisation of the one input or output."""
-    (name,), (tensor,) = names, tensors
-    # The format says with a scale of 0 that a tensor is not quantised.
-    scale, zero_point = tensor["quantization"]
-    return {
-        "name": name,
-        "shape": tensor["shape"].tolist(),
-        "dtype": np.dtype(tensor["dtype"]).name,
-        "scale": scale if scale else None,
-        "zero_point": zero_point if scale else None,
-    }
+def file_sha256(path: Path) -> str:
+    """Returns the SHA-256 of a file as hexadecimal digits.
 
-
-def _sha256(path: Path) -> str:
-    """Returns the SHA-256 of a file as hexadecimal digits."""
+    Args:
+        path: The file.
+    """
     return hashlib.sha256(path.read_bytes()).hexdigest()
