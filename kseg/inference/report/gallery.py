@@ -66,11 +66,11 @@ def gallery(models: Sequence[Judged], source: Examples, most: int) -> Iterator[s
     if not lowest:
         yield "<p>No image is shown.</p>"
         return
-    yield _legend(labels)
+    yield legend(labels)
     yield _filter(labels)
     yield "<h3>Of the lowest mean IoU</h3><div class=cases>"
     for rank, index in enumerate(lowest):
-        yield _case(models, source, index, rank)
+        yield case(models, source, index, rank)
     yield "</div>"
     if changed:
         seen = [i for i in changed if i in lowest]
@@ -82,12 +82,16 @@ def gallery(models: Sequence[Judged], source: Examples, most: int) -> Iterator[s
         yield "<div class=cases>"
         for rank, index in enumerate(changed):
             if index not in lowest:
-                yield _case(models, source, index, rank)
+                yield case(models, source, index, rank)
         yield "</div>"
 
 
-def _legend(labels: Labels) -> str:
-    """Returns what colours mean."""
+def legend(labels: Labels) -> str:
+    """Returns what colours mean.
+
+    Args:
+        labels: The classes.
+    """
     named = "".join(
         f"<li>{class_name(labels, i)}</li>" for i in range(labels.num_classes)
     )
@@ -114,8 +118,15 @@ def _filter(labels: Labels) -> str:
     )
 
 
-def _case(models: Sequence[Judged], source: Examples, index: int, rank: int) -> str:
-    """Returns an image with its truth and predictions."""
+def case(models: Sequence[Judged], source: Examples, index: int, rank: int) -> str:
+    """Returns an image with its truth and predictions.
+
+    Args:
+        models: The model, and the one it is compared with, if any.
+        source: The data set.
+        index: The position of the image.
+        rank: Its place in its group.
+    """
     image, mask = source[index]
     labels = source.labels
     name = escape(source.name(index))

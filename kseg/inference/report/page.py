@@ -1,25 +1,20 @@
 """A report on a model as one HTML page that needs nothing else, and no network."""
 
-import base64
-import hashlib
 from collections.abc import Iterable, Sequence
-from html import escape
 from pathlib import Path
 
 import numpy as np
 
-from kseg.files import whole_file
 from kseg.inference.evaluate import Examples
 from kseg.inference.record import compare_records
 from kseg.inference.report import plots
 from kseg.inference.report.confusion import confusion
+from kseg.inference.report.frame import write_page
 from kseg.inference.report.gallery import gallery, most_changed, place, worst
 from kseg.inference.report.judge import Judged
 from kseg.inference.report.probabilities import probabilities
 from kseg.inference.report.run_folder import RunFolder
 from kseg.inference.report.scores import classes, images, objects, summary
-from kseg.inference.report.script import SCRIPT
-from kseg.inference.report.style import STYLE
 from kseg.inference.report.training import card, environment, training
 
 
@@ -67,35 +62,7 @@ def write_report(
         "environment": ("Environment", [environment(run)]),
     }
     title = f"{models[0].name} on {data}"
-    with (
-        whole_file(path) as temporary,
-        # A name that is no text of Unicode must not break the page.
-        temporary.open("w", encoding="utf-8", errors="backslashreplace") as file,
-    ):
-        file.write(_head(title, {key: title for key, (title, _) in sections.items()}))
-        for key, (heading, parts) in sections.items():
-            file.write(f'<section><h2 id="{key}">{heading}</h2>')
-            file.writelines(parts)
-            file.write("</section>\n")
-        file.write(f"</main><script>{SCRIPT}</script></body></html>\n")
-
-
-def _head(title: str, headings: dict[str, str]) -> str:
-    """Returns what comes before the first section."""
-    digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
-    policy = (
-        "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
-        f"script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-    )
-    links = "".join(f'<a href="#{key}">{text}</a>' for key, text in headings.items())
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{STYLE}</style></head>\n"
-        f"<body><main><h1>{escape(title)}</h1>"
-        f'<nav aria-label="Parts of the page">{links}</nav>\n'
-    )
+    write_page(path, title, sections)
 
 
 def _image_plots(models: Sequence[Judged]) -> str:
