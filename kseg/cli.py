@@ -5,7 +5,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from kseg.quiet import import_backend
+from kseg.backend import import_backend
 
 # Name of a subcommand to its module in `kseg.commands`, in the order of the work.
 _MODULES = {

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from kseg.quiet import import_backend
+from kseg.backend import import_backend
 
 
 def report(directory: str | Path = ".") -> tuple[str, bool]:

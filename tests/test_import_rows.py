@@ -27,7 +27,7 @@ ROWS = [
         "state_dict",
         "web_page",
     },
-    {"backbones", "losses", "metrics", "optimizers", "raster"},
+    {"backbones", "backend", "losses", "metrics", "optimizers", "raster"},
     {"lite", "networks"},
     {"data", "export", "inference", "weak"},
     {"cli", "commands", "convert", "installation", "models", "training"},
@@ -39,6 +39,7 @@ ROW = {box: row for row, boxes in enumerate(ROWS) for box in boxes}
 PACKAGES = {
     "cores": set(),
     "backbones": {"h5py", "keras", "numpy"},
+    "backend": {"keras"},
     "download": {"tqdm"},
     "files": set(),
     "graph_cut": {"numpy", "scipy"},
@@ -50,7 +51,7 @@ PACKAGES = {
     "networks": {"keras"},
     "optimizers": {"keras"},
     "optional": set(),
-    "quiet": {"keras"},
+    "quiet": set(),
     "raster": {"PIL", "numpy"},
     "registry": {"keras"},
     "state_dict": {"numpy"},
@@ -58,7 +59,7 @@ PACKAGES = {
 }
 TENSORFLOW = {"ai_edge_litert", "tensorflow", "tensorflow_datasets"}
 # Of rows 0 to 2, what asks for the backend and calls it, inside a function.
-CALLS_BACKEND = {"kseg.layers.enlarged", "kseg.layers.resize", "kseg.quiet"}
+CALLS_BACKEND = {"kseg.backend", "kseg.layers.enlarged", "kseg.layers.resize"}
 # What runs LiteRT files, and imports its runtime inside a function.
 RUNS_LITERT = {"kseg.lite.litert_model"}
 # The builders are classes of TensorFlow Datasets; `data` imports them in functions.

@@ -13,8 +13,8 @@ import os
 import sys
 from pathlib import Path
 
+from kseg.backend import import_backend
 from kseg.commands.arguments import add_config
-from kseg.quiet import import_backend
 
 
 def main(argv: list[str] | None = None) -> int:

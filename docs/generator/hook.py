@@ -7,7 +7,7 @@ network needs nothing here. It takes half a minute: no weight is ever made.
 from mkdocs.structure.files import File
 from reference import page as reference_page
 
-from kseg.quiet import import_backend
+from kseg.backend import import_backend
 
 import_backend()
 

@@ -2,8 +2,8 @@
 
 import argparse
 
+from kseg.backend import import_backend
 from kseg.commands.arguments import add_set
-from kseg.quiet import import_backend
 
 HELP = "Check the installation and the devices; with --config, whether it can learn."
 

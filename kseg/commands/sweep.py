@@ -28,7 +28,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(arguments) -> int:
     """Runs a sweep; returns 1 if a run failed."""
-    from kseg.quiet import import_backend
+    from kseg.backend import import_backend
 
     name = Path(arguments.config).stem
     directory = arguments.directory or Path("saved_models") / f"{name}_sweep"
