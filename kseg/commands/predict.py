@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from kseg.commands.arguments import add_model, add_views, open_model, read_views
@@ -34,12 +33,12 @@ def run(arguments) -> int:
 
     from kseg.files import write_json
     from kseg.inference.predict import check_gives_probabilities, check_options
-    from kseg.raster import is_large
+    from kseg.raster import find_images, is_large
 
     views = read_views(arguments)
     if not 0 <= arguments.alpha <= 1:
         raise ValueError(f"--alpha must be 0 to 1. Received: {arguments.alpha}.")
-    files = _images(arguments.inputs)
+    files = find_images(arguments.inputs)
     large = {path for path in files if is_large(path)}
     if large and arguments.probabilities:
         raise ValueError(
@@ -66,33 +65,6 @@ def run(arguments) -> int:
     for path, error in failures.items():
         print(f"kseg: {path} failed: {error}", file=sys.stderr)
     return 2 if failures else 0
-
-
-def _images(inputs: Sequence[Path]) -> list[Path]:
-    """Returns the files that are named, and the images of folders that are."""
-    from kseg.data.images import SUFFIXES
-
-    files = []
-    for path in inputs:
-        if path.is_dir():
-            files += sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
-        elif path.is_file():
-            files.append(path)
-        else:
-            raise ValueError(f"An input must exist. Received: {path}.")
-    if not files:
-        raise ValueError(
-            f"There must be an image ({', '.join(SUFFIXES)}). Received: "
-            f"{', '.join(map(str, inputs))}, which holds none."
-        )
-    stems = [path.stem for path in files]
-    twice = sorted({stem for stem in stems if stems.count(stem) > 1})
-    if twice:
-        raise ValueError(
-            "Results are named after the images, whose names must differ. Received: "
-            f"{len(twice)} names that come twice, such as {twice[:3]}."
-        )
-    return files
 
 
 def _predict_one(arguments, model, labels, path: Path, large: bool, views) -> None:

@@ -11,11 +11,10 @@ import numpy as np
 import tqdm
 from PIL import Image
 
-from kseg.data.images import SUFFIXES
 from kseg.data.sources import Source, image_file
 from kseg.files import write_json
 from kseg.labels import Labels
-from kseg.raster import write_image, write_mask
+from kseg.raster import SUFFIXES, write_image, write_mask
 
 
 def write_folder(

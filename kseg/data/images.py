@@ -13,8 +13,6 @@ import numpy as np
 from kseg.labels import Color, Labels
 from kseg.raster import open_picture
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
-
 
 def read_mask(
     path: str | Path,

@@ -17,11 +17,11 @@ import numpy as np
 from PIL import Image
 
 from kseg.data.card import Card
-from kseg.data.images import SUFFIXES, translate
+from kseg.data.images import translate
 from kseg.data.pairing import pair_files
 from kseg.data.sources import FileSource, check_pair
 from kseg.labels import Labels
-from kseg.raster import eight_bits
+from kseg.raster import SUFFIXES, eight_bits
 
 LABELS = Labels(("membrane", "cell"), ((0, 0, 0), (255, 255, 255)))
 # Value in the files to class id: 255 is a class there, and not kseg's void.

@@ -4,8 +4,8 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from kseg.data.images import SUFFIXES
 from kseg.data.lenient import DataError, complain
+from kseg.raster import SUFFIXES
 
 Pair = tuple[Path, Path]
 

@@ -1,5 +1,6 @@
 """Pictures on disk: read and written whole, or by windows where they are large."""
 
+from kseg.raster.find import SUFFIXES, find_images
 from kseg.raster.whole import (
     check_image,
     count_pages,
@@ -14,10 +15,12 @@ from kseg.raster.windows import is_large, open_windows
 from kseg.raster.write_bands import check_output, write_bands
 
 __all__ = [
+    "SUFFIXES",
     "check_image",
     "check_output",
     "count_pages",
     "eight_bits",
+    "find_images",
     "is_large",
     "open_picture",
     "open_windows",
