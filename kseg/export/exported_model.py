@@ -30,7 +30,7 @@ class ExportedModel:
     are probabilities where the name says so, and logits otherwise.
 
     Args:
-        run: From a batch of one image as the file wants it, to what it returns.
+        run: From a batch of images, uint8, to what the file returns.
         image_shape: Height, width and channels of the images; `None` where open.
         output_shape: Of the output, batch first; `None` where open.
         output_name: What the file calls it.
@@ -41,6 +41,7 @@ class ExportedModel:
         input_size: Height and width of the images in pixels, `None` where open.
         output_size: Height and width of what comes out, likewise.
         output: `"logits"`, `"probabilities"` or `"class_map"`.
+        takes_batches: Whether the file takes any number of images at once.
         labels: What the class ids mean.
 
     Raises:
@@ -60,6 +61,7 @@ class ExportedModel:
         self.image_shape = tuple(image_shape)
         self.input_size = self.image_shape[:2]
         self.output_size = tuple(output_shape)[1:3]
+        self.takes_batches = tuple(output_shape)[0] is None
         self.output = "logits"
         if len(output_shape) == 3:
             self.output = "class_map"
@@ -101,12 +103,21 @@ class ExportedModel:
         Raises:
             ValueError: If a file that takes any size returns a map of another one.
         """
-        result = self.run(image)
-        if None in self.output_size and result.shape[:2] != image.shape[:2]:
+        return self.predict_batch(image[np.newaxis])[0]
+
+    def predict_batch(self, images: np.ndarray) -> np.ndarray:
+        """Returns the file's output for several images, as `predict` does for one.
+
+        Args:
+            images: uint8 `(images, height, width, 3)`, as many as the file takes.
+        """
+        result = np.asarray(self._run(images))
+        size, given = images.shape[1:3], result.shape[1:3]
+        if None in self.output_size and given != size:
             raise ValueError(
                 "A file that takes any size must return a map of the image's size. "
-                f"Received: {result.shape[:2]} for an image of {image.shape[:2]}. "
-                "Export the network at a fixed size."
+                f"Received: {given} for an image of {size}. Export the network at a "
+                "fixed size."
             )
         if self.output == "class_map":
             return result.astype(id_dtype(self.labels.num_classes))

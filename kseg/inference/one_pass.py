@@ -25,20 +25,35 @@ def predict_logits(model: keras.Model, image: np.ndarray) -> np.ndarray:
     """
     check_image(image)
     check_model(model)
-    height, width = image.shape[:2]
+    return batch_logits(model, image[np.newaxis])[0]
+
+
+def batch_logits(model: keras.Model, images: np.ndarray) -> np.ndarray:
+    """Returns the logits of images of one size, at that size, in one run.
+
+    Args:
+        model: As in `predict_logits`.
+        images: uint8 array `(images, height, width, 3)`, RGB.
+
+    Returns:
+        float32 array `(images, height, width, num_classes)`.
+    """
+    height, width = images.shape[1:3]
     fixed = fixed_size(model)
     if None not in fixed:
-        seen = fit(image, fixed, model.output_shape[1:3])
-        return resize_channels(run_model(model, seen), (height, width))
+        given = model.output_shape[1:3]
+        seen = np.stack([fit(image, fixed, given) for image in images])
+        logits = _run_model(model, seen)
+        return np.stack([resize_channels(x, (height, width)) for x in logits])
     valid = valid_size(model)
     if valid is None:
-        return run_model(model, image)
+        return _run_model(model, images)
     pads = [
         (valid.border, valid.padded(side) - side - valid.border)
         for side in (height, width)
     ]
-    padded = np.pad(image, (*pads, (0, 0)), mode="reflect")
-    return run_model(model, padded)[:height, :width]
+    padded = np.pad(images, ((0, 0), *pads, (0, 0)), mode="reflect")
+    return _run_model(model, padded)[:, :height, :width]
 
 
 def whole_ids(model, image: np.ndarray) -> np.ndarray:
@@ -126,10 +141,10 @@ def valid_size(model) -> ValidSize | None:
     return next((v for v in layers if isinstance(v, ValidSize)), None)
 
 
-def run_model(model: keras.Model, image: np.ndarray) -> np.ndarray:
-    """Returns the logits that a network gives for one image of a size it takes."""
-    batch = image[np.newaxis].astype("float32")
-    return finite(np.asarray(model.predict_on_batch(batch), "float32")[0])
+def _run_model(model: keras.Model, images: np.ndarray) -> np.ndarray:
+    """Returns the logits that a network gives for images of a size it takes."""
+    batch = images.astype("float32")
+    return finite(np.asarray(model.predict_on_batch(batch), "float32"))
 
 
 def check_model(model) -> None:

@@ -149,9 +149,21 @@ def open_picture(path: str | Path, page: int = 0) -> Image.Image:
     with _naming(path), Image.open(path) as image:
         if page:
             image.seek(page)
-        image.load()
-        image.info.pop("transparency", None)
-        return _narrowed(ImageOps.exif_transpose(image), image)
+        return upright(image)
+
+
+def upright(file: Image.Image) -> Image.Image:
+    """Decodes a picture and turns it upright.
+
+    Args:
+        file: What Pillow has opened.
+
+    Returns:
+        As of `open_picture`.
+    """
+    file.load()
+    file.info.pop("transparency", None)
+    return _narrowed(ImageOps.exif_transpose(file), file)
 
 
 @contextlib.contextmanager
@@ -257,6 +269,16 @@ def write_mask(path: str | Path, ids: np.ndarray, labels: Labels) -> None:
     Raises:
         ValueError: If the ids are no integers, or one is more than a palette holds.
     """
+    write_image(path, mask_picture(ids, labels))
+
+
+def mask_picture(ids: np.ndarray, labels: Labels) -> Image.Image:
+    """Returns class ids as a picture with a palette of the classes' colours.
+
+    Args:
+        ids: As of `write_mask`, which tells the errors, too.
+        labels: Whose colours the palette gets.
+    """
     if ids.dtype.kind not in "iu":
         raise ValueError(f"Class ids must be integers. Received: {ids.dtype}.")
     if ids.size and not 0 <= ids.min() <= ids.max() <= 255:
@@ -266,7 +288,7 @@ def write_mask(path: str | Path, ids: np.ndarray, labels: Labels) -> None:
         )
     image = Image.fromarray(ids.astype(np.uint8))
     image.putpalette(palette(labels).ravel().tolist())
-    write_image(path, image)
+    return image
 
 
 def palette(labels: Labels) -> np.ndarray:
