@@ -15,6 +15,7 @@ from kseg.layers.crop import CropLike, crop_centre
 from kseg.layers.dilation import stride_and_dilation
 from kseg.layers.divergence import TeacherDivergence
 from kseg.layers.enlarged import Enlarged, map_pixels, sum_pixels
+from kseg.layers.fake_quantisation import FakeQuantisation, QuantisedKernel
 from kseg.layers.local_response import LocalResponseNormalization
 from kseg.layers.mean_field import MeanField
 from kseg.layers.object_context import ObjectAttention, ObjectRegions
@@ -36,6 +37,7 @@ __all__ = [
     "CropLike",
     "DilatedMaxPooling2D",
     "Enlarged",
+    "FakeQuantisation",
     "LayerNormalization",
     "LocalResponseNormalization",
     "MapAttention",
@@ -45,6 +47,7 @@ __all__ = [
     "ObjectAttention",
     "ObjectRegions",
     "PadToLeast",
+    "QuantisedKernel",
     "Recomputed",
     "ResizeLike",
     "Shrink",
