@@ -15,8 +15,9 @@ from kseg.data.catalogue import names, open_source
 from kseg.data.check import check_data, check_source
 from kseg.data.class_crops import ClassCentre, class_centre
 from kseg.data.crops import ObjectCrops, WindowCrops
-from kseg.data.examples import Examples, fitted
+from kseg.data.examples import Examples
 from kseg.data.feed import keras_feed, tf_feed
+from kseg.data.fitted_source import FittedSource, fitted
 from kseg.data.folder_writer import write_folder
 from kseg.data.from_keras import FromKeras, MixFromKeras
 from kseg.data.geometry import Example, fit_inside
@@ -51,6 +52,7 @@ __all__ = [
     "Example",
     "Examples",
     "FileSource",
+    "FittedSource",
     "FromKeras",
     "MixFromKeras",
     "ObjectCrops",

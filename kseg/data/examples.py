@@ -6,36 +6,18 @@ example, a run continues where another stopped, and no batch is uneven.
 """
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from kseg.data.augment.mixes import Mix
+from kseg.data.fitted_source import example_at
 from kseg.data.geometry import NEUTRAL, Example, check_border, fit_inside
 from kseg.data.sources import Source
 from kseg.layers import crop_centre
 
 # Weights of more than this altogether are computed anew whenever they are wanted.
 KEPT_BYTES = 2**28
-
-
-def fitted(
-    source: Source, size: tuple[int, int], most: int | None = None
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yields the examples of a source at one size, in order.
-
-    Args:
-        source: Where images and masks come from.
-        size: Height and width that they are fitted into, in pixels.
-        most: Yields about so many, evenly spaced; `None` for all.
-
-    Yields:
-        An image and its mask, as `fit_inside` makes them.
-    """
-    step = max(len(source) // most, 1) if most else 1
-    for index in range(0, len(source), step):
-        example = fit_inside(_pair(source, index), size, source.labels.ignore_class)
-        yield example.image, example.mask
 
 
 class Examples:
@@ -260,7 +242,7 @@ class Examples:
 
     def _read(self, index: int) -> Example:
         """Reads an example of the source and computes its weights."""
-        example = _pair(self.source, index)
+        example = example_at(self.source, index)
         if self.weights is None:
             return example
         weights = self._kept.get(index)
@@ -290,9 +272,3 @@ class Examples:
 def _order(seed: int, epoch: int, count: int) -> np.ndarray:
     """Returns the order of an epoch, a permutation of 0 to count - 1."""
     return np.random.default_rng((seed, 0, epoch)).permutation(count)
-
-
-def _pair(source: Source, index: int) -> Example:
-    """Reads an example, whose mask may be of any integer type."""
-    image, mask = source[index]
-    return Example(image, np.asarray(mask).astype(source.labels.mask_dtype, copy=False))

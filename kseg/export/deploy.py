@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from kseg.export.litert import OUTPUTS, export_litert
+from kseg.export.litert import OUTPUTS, PRECISIONS, export_litert
 from kseg.export.onnx_file import export_onnx
 from kseg.export.saved_model import export_saved_model
 from kseg.export.verify import verify
@@ -78,7 +78,7 @@ def deploy(
     """
     check_formats(formats, output)
     directory = Path(directory)
-    files = {}
+    files = litert_files(name, directory, formats)
     for format_ in formats:
         if format_ == "saved_model":
             export_saved_model(model, directory / "saved_model", overwrite=True)
@@ -86,13 +86,37 @@ def deploy(
         if format_ == "onnx":
             export_onnx(model, directory / f"{name}.onnx", labels)
             continue
-        path = directory / f"{name}_{format_}.tflite"
+        path = files[_title(format_)]
         images = calibration if format_ == "int8" else None
         export_litert(model, path, input_size, format_, output, images, labels)
-        files[f"LiteRT {format_.replace('_', ' ')}"] = path
     examples = iter(examples)
     first = next(examples, None)
     if not files or first is None:
         return []
     examples = itertools.chain([first], examples)
     return verify(model, files, examples, labels)
+
+
+def litert_files(
+    name: str, directory: str | Path, formats: Sequence[str]
+) -> dict[str, Path]:
+    """Returns where `deploy` writes LiteRT files.
+
+    Args:
+        name: As in `deploy`.
+        directory: As in `deploy`.
+        formats: As in `deploy`.
+
+    Returns:
+        The paths by what the rows of `deploy` call them: `"LiteRT int8"`, ...
+    """
+    return {
+        _title(format_): Path(directory, f"{name}_{format_}.tflite")
+        for format_ in formats
+        if format_ in PRECISIONS
+    }
+
+
+def _title(precision: str) -> str:
+    """Returns what a LiteRT file is called in a table."""
+    return f"LiteRT {precision.replace('_', ' ')}"

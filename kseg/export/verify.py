@@ -75,7 +75,7 @@ def run_variants(
             the files take, or a file has another number of classes than `labels`.
     """
     weights = sum(weight.numpy().nbytes for weight in model.weights)
-    variants = [Variant("Keras", weights, _keras_predictor(model), labels)]
+    variants = [Variant("Keras", weights, keras_predictor(model), labels)]
     for name, path in files.items():
         file = LiteRTModel(path, num_threads)
         if file.labels.num_classes != labels.num_classes:
@@ -190,8 +190,12 @@ class Variant:
         }
 
 
-def _keras_predictor(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
-    """Returns a function from a uint8 image to class ids, compiled by TensorFlow."""
+def keras_predictor(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
+    """Returns a function from a uint8 image to class ids, compiled by TensorFlow.
+
+    Args:
+        model: The model, on the TensorFlow backend.
+    """
     import tensorflow as tf
 
     @tf.function(autograph=False)
