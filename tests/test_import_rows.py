@@ -30,7 +30,7 @@ ROWS = [
     {"backbones", "backend", "losses", "metrics", "optimizers", "raster"},
     {"lite", "networks"},
     {"data", "export", "inference", "weak"},
-    {"cli", "commands", "convert", "installation", "models", "training"},
+    {"cli", "commands", "convert", "installation", "models", "serving", "training"},
 ]
 TOP = len(ROWS) - 1
 ROW = {box: row for row, boxes in enumerate(ROWS) for box in boxes}
@@ -45,7 +45,7 @@ PACKAGES = {
     "graph_cut": {"numpy", "scipy"},
     "labels": set(),
     "layers": {"keras", "numpy"},
-    "lite": {"PIL", "numpy"},
+    "lite": {"PIL", "cv2", "numpy"},
     "losses": {"keras", "numpy"},
     "metrics": {"keras", "numpy", "scipy"},
     "networks": {"keras"},

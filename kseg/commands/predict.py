@@ -34,10 +34,10 @@ def run(arguments) -> int:
     from kseg.files import write_json
     from kseg.inference.predict import check_gives_probabilities, check_options
     from kseg.raster import find_images, is_large
+    from kseg.raster.pictures import check_alpha
 
     views = read_views(arguments)
-    if not 0 <= arguments.alpha <= 1:
-        raise ValueError(f"--alpha must be 0 to 1. Received: {arguments.alpha}.")
+    check_alpha(arguments.alpha)
     files = find_images(arguments.inputs)
     large = {path for path in files if is_large(path)}
     if large and arguments.probabilities:

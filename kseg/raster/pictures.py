@@ -25,6 +25,21 @@ def colorize(ids: np.ndarray, labels: Labels) -> np.ndarray:
     return palette[np.minimum(ids.astype(np.uint32), labels.num_classes)]
 
 
+def check_alpha(alpha: float) -> None:
+    """Raises if the share of colour in an overlay is none.
+
+    Args:
+        alpha: The share.
+
+    Raises:
+        ValueError: If it is not 0 to 1.
+    """
+    if not 0 <= alpha <= 1:
+        raise ValueError(
+            f"The share of colour, alpha, must be 0 to 1. Received: {alpha}."
+        )
+
+
 def overlay(
     image: np.ndarray,
     ids: np.ndarray,
