@@ -121,7 +121,7 @@ def markdown_table(rows: Sequence[Mapping[str, Any]]) -> str:
     classes = [["IoU", *(row["name"] for row in rows)]]
     for name in rows[0]["class_iou"]:
         classes.append([name, *(_share(row["class_iou"][name]) for row in rows)])
-    return f"{_table(summary)}\n\n{_table(classes)}\n"
+    return f"{markdown_rows(summary)}\n\n{markdown_rows(classes)}\n"
 
 
 class Variant:
@@ -211,8 +211,15 @@ def _share(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:.4f}"
 
 
-def _table(cells: list[list[str]]) -> str:
-    """Lays out a Markdown table: text to the left in column one, numbers right."""
+def markdown_rows(cells: Sequence[Sequence[str]]) -> str:
+    """Lays out a Markdown table: text to the left in column one, numbers right.
+
+    Args:
+        cells: The rows of the table, its head first, all of one length.
+
+    Returns:
+        The table, without a new line at its end.
+    """
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = [
         " | ".join(
