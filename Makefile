@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 JAX_VENV := .venv-jax
 BEAM_VENV := .venv-beam
+MEDIAPIPE_VENV := .venv-mediapipe
 
-.PHONY: demo test test-slow test-jax test-peers test-beam lint types docs browser install install-jax clean
+.PHONY: demo test test-slow test-jax test-peers test-beam test-mediapipe lint types docs browser install install-jax clean
 
 demo: $(VENV)/installed
 	$(VENV)/bin/python training/run.py demo --resume
@@ -31,6 +32,10 @@ test-beam: $(BEAM_VENV)/installed
 	$(BEAM_VENV)/bin/python -m pytest -m "not slow" \
 		-W "ignore:label() is deprecated:DeprecationWarning" \
 		tests/data/test_prepare_builder.py tests/commands/test_prepare_command.py
+
+# LiteRT files opened by MediaPipe, whose OpenCV is another package than that of kseg.
+test-mediapipe: $(VENV)/installed $(MEDIAPIPE_VENV)/installed
+	$(VENV)/bin/python -m pytest tests/export/test_mediapipe.py
 
 lint: $(VENV)/installed
 	$(VENV)/bin/ruff check .
@@ -73,5 +78,10 @@ $(BEAM_VENV)/installed: requirements-beam.txt pyproject.toml
 	$(BEAM_VENV)/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	touch $@
 
+$(MEDIAPIPE_VENV)/installed: requirements-mediapipe.txt
+	$(PYTHON) -m venv $(MEDIAPIPE_VENV)
+	$(MEDIAPIPE_VENV)/bin/python -m pip install --quiet --require-hashes -r requirements-mediapipe.txt
+	touch $@
+
 clean:
-	rm -rf $(VENV) $(JAX_VENV) $(BEAM_VENV) build dist *.egg-info
+	rm -rf $(VENV) $(JAX_VENV) $(BEAM_VENV) $(MEDIAPIPE_VENV) build dist *.egg-info

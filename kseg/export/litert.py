@@ -18,8 +18,9 @@ import keras
 import numpy as np
 
 from kseg.export.litert_check import check_litert
+from kseg.export.litert_metadata import add_metadata
 from kseg.export.saved_model import SIGNATURE, image_shape, write_signature
-from kseg.export.sidecar import write_sidecar
+from kseg.export.sidecar import describe, write_sidecar
 from kseg.labels import Labels
 from kseg.layers import class_logits
 from kseg.lite.litert_model import LiteRTModel, check_image, sidecar_path
@@ -87,8 +88,10 @@ def export_litert(
         saved_model, file = Path(scratch, "saved_model"), Path(scratch, path.name)
         _write_saved_model(model, saved_model, shape, output)
         file.write_bytes(_convert(saved_model, precision, images))
+        description = describe(file, model.name, precision, output, labels)
+        add_metadata(file, description)
         check_litert(file, precision)
-        write_sidecar(file, model.name, precision, output, labels)
+        write_sidecar(file, description)
         if precision in _TOLERANCES:
             _compare(model, LiteRTModel(file), _TOLERANCES[precision])
         os.replace(sidecar_path(file), sidecar_path(path))

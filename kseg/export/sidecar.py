@@ -10,10 +10,10 @@ from kseg.labels import Labels
 from kseg.lite.litert_model import file_sha256, load_interpreter, sidecar_path
 
 
-def write_sidecar(
+def describe(
     path: Path, model_name: str, precision: str, output: str, labels: Labels
-) -> None:
-    """Writes the sidecar that `kseg.lite.read_sidecar` reads.
+) -> dict[str, Any]:
+    """Returns what the sidecar says of a LiteRT file, but for its name and checksum.
 
     Args:
         path: The `.tflite` file, from which all that it knows itself is read.
@@ -26,16 +26,24 @@ def write_sidecar(
     (signature,) = interpreter.get_signature_list().values()
     image = _describe(signature["inputs"], interpreter.get_input_details())
     result = _describe(signature["outputs"], interpreter.get_output_details())
-    sidecar = {
-        "file": path.name,
-        "sha256": file_sha256(path),
+    return {
         "model": model_name,
         "precision": precision,
         "input": {**image, "range": [0, 255]},
         "output": {**result, "kind": output},
         "labels": labels.to_dict(),
     }
-    write_json(sidecar_path(path), sidecar)
+
+
+def write_sidecar(path: Path, description: dict[str, Any]) -> None:
+    """Writes the sidecar that `kseg.lite.read_sidecar` reads.
+
+    Args:
+        path: The `.tflite` file as it will stay.
+        description: What `describe` says of it.
+    """
+    whole = {"file": path.name, "sha256": file_sha256(path), **description}
+    write_json(sidecar_path(path), whole)
 
 
 def _describe(names: list[str], tensors: list[dict]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,15 @@ import numpy as np
 from kseg.labels import Labels, id_dtype
 from kseg.quiet import quiet
 
+# The copy of the sidecar in the archive behind the model.
+EMBEDDED_SIDECAR = "kseg.json"
+
 
 class LiteRTModel:
     """A LiteRT file that `export_litert` wrote, loaded into the LiteRT runtime.
 
     Args:
-        path: The `.tflite` file; its sidecar must lie beside it.
+        path: The `.tflite` file.
         num_threads: How many CPU threads to use.
 
     Attributes:
@@ -28,8 +32,7 @@ class LiteRTModel:
         labels: What the class ids mean.
 
     Raises:
-        ValueError: If the file or its sidecar is missing, or they do not belong
-            together.
+        ValueError: If the file is missing, or its sidecar is that of another file.
     """
 
     def __init__(self, path: str | Path, num_threads: int = 2):
@@ -130,6 +133,8 @@ def check_image(image: np.ndarray, shape: tuple[int, ...]) -> None:
 def read_sidecar(path: str | Path) -> dict[str, Any]:
     """Returns what the sidecar of a LiteRT file says about it.
 
+    Where there is none beside it, that is the copy inside the file.
+
     Args:
         path: The `.tflite` file.
 
@@ -140,18 +145,16 @@ def read_sidecar(path: str | Path) -> dict[str, Any]:
         `labels` as `kseg.labels.Labels.from_dict` reads it.
 
     Raises:
-        ValueError: If a file is missing, or `path` is not the file described.
+        ValueError: If the file is missing, there is neither a sidecar nor a copy, or
+            `path` is not the file described.
     """
     path = Path(path)
-    for file in (path, sidecar_path(path)):
-        if not file.is_file():
-            raise ValueError(
-                "A LiteRT file and its sidecar, as `kseg.export.export_litert` writes "
-                f"them, must lie side by side. Received: {str(path)!r}, but there is "
-                f"no file {str(file)!r}."
-            )
-    sidecar = json.loads(sidecar_path(path).read_text(encoding="utf-8"))
+    if not path.is_file():
+        raise ValueError(f"A LiteRT file must exist. Received: {str(path)!r}.")
     digest = file_sha256(path)
+    if not sidecar_path(path).is_file():
+        return {"file": path.name, "sha256": digest, **_embedded_sidecar(path)}
+    sidecar = json.loads(sidecar_path(path).read_text(encoding="utf-8"))
     if sidecar["sha256"] != digest:
         raise ValueError(
             "A LiteRT file must be the one that its sidecar describes. Received: "
@@ -159,6 +162,19 @@ def read_sidecar(path: str | Path) -> dict[str, Any]:
             f"{sidecar['sha256']}. Export the model again."
         )
     return sidecar
+
+
+def _embedded_sidecar(path: Path) -> dict[str, Any]:
+    """Returns the copy of the sidecar in a file."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return json.loads(archive.read(EMBEDDED_SIDECAR))
+    except (zipfile.BadZipFile, KeyError) as error:
+        raise ValueError(
+            "A LiteRT file must have its sidecar inside or beside it, as "
+            "`kseg.export.export_litert` writes them. Received: "
+            f"{str(path)!r} without, and there is no file {str(sidecar_path(path))!r}."
+        ) from error
 
 
 def sidecar_path(path: Path) -> Path:
