@@ -20,6 +20,7 @@ _MODULES = {
     "compare": "compare",
     "report": "report",
     "predict": "predict",
+    "serve": "serve",
     "export": "export",
     "convert": "convert",
     "scribbles": "scribbles",

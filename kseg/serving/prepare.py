@@ -1,0 +1,90 @@
+"""Models made ready to be served."""
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+
+from kseg.inference.one_pass import batch_logits, check_model, fixed_size
+from kseg.labels import Labels
+from kseg.layers import class_logits
+from kseg.lite.one_image import (
+    finite,
+    fit,
+    ids_of,
+    probabilities_of,
+    resize,
+    resize_channels,
+)
+from kseg.serving.model import Run, ServedModel
+
+# Height and width of the first images, where the model takes any: with the second the
+# backend learns that sizes differ, and compiles no more for each.
+_FIRST_SIZES = ((1, 256, 256), (2, 192, 320), (3, 224, 288))
+
+
+def prepare(name: str, models: Sequence, labels: Labels) -> ServedModel:
+    """Runs a model once, so that the first client need not wait.
+
+    Args:
+        name: What clients call it.
+        models: The model that `kseg.predict` runs; or copies of it, which then run
+            at the same time.
+        labels: What the class ids mean.
+
+    Raises:
+        ValueError: If it makes no map of an image.
+    """
+    first = models[0]
+    check_model(first)
+    if isinstance(first, keras.Model):
+        # XLA would compile for every size of an image.
+        first.jit_compile = False
+        output, batches, ids = "logits", True, _keras_ids
+        runs = [_keras_run(model) for model in models]
+    else:
+        output, batches = first.output, getattr(first, "takes_batches", False)
+        ids = _IDS[output]
+        runs = [_file_run(model, batches) for model in models]
+    fixed, sample = fixed_size(first), np.zeros(0)
+    for count, height, width in _FIRST_SIZES if batches else _FIRST_SIZES[:1]:
+        seen = np.zeros((count, fixed[0] or height, fixed[1] or width, 3), np.uint8)
+        for run in runs:
+            sample = run(seen)[0]
+    channels = None if output == "class_map" else sample.shape[-1]
+    return ServedModel(name, labels, output, channels, batches, tuple(runs), ids)
+
+
+def _keras_ids(logits: np.ndarray) -> np.ndarray:
+    """Returns the class ids of logits."""
+    return ids_of(np.asarray(class_logits(logits)))
+
+
+# Of what files give.
+_IDS = {
+    "class_map": lambda ids: ids,
+    "probabilities": ids_of,
+    "logits": lambda logits: ids_of(probabilities_of(logits)),
+}
+
+
+def _keras_run(model: keras.Model) -> Run:
+    """Returns how a Keras model runs."""
+    return lambda images: batch_logits(model, images)
+
+
+def _file_run(model, batches: bool) -> Run:
+    """Returns how a `LiteRTModel` or an `ExportedModel` runs."""
+
+    def run(images):
+        size = images.shape[1:3]
+        seen = [fit(image, model.input_size, model.output_size) for image in images]
+        if batches:
+            found = model.predict_batch(np.stack(seen))
+        else:
+            found = [model.predict(image) for image in seen]
+        if model.output == "class_map":
+            return [resize(ids, size) for ids in found]
+        return [resize_channels(finite(scores), size) for scores in found]
+
+    return run
