@@ -12,6 +12,7 @@ from kseg.export.exported_model import ExportedModel, open_onnx, open_saved_mode
 from kseg.export.litert import export_litert
 from kseg.export.litert_check import check_litert, operators
 from kseg.export.onnx_file import export_onnx
+from kseg.export.placement import placement, targets
 from kseg.export.saved_model import export_saved_model
 from kseg.export.verify import markdown_table, verify
 from kseg.lite import LiteRTModel, read_sidecar
@@ -32,7 +33,9 @@ __all__ = [
     "open_onnx",
     "open_saved_model",
     "operators",
+    "placement",
     "read_sidecar",
+    "targets",
     "verify",
     "write_card",
 ]

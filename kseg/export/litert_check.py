@@ -3,17 +3,14 @@
 A file that was converted the wrong way still loads, runs and returns numbers: weights
 left behind as variables read as nothing, and an operator left in float stops an
 accelerator. Both show in the file's operators.
-
-https://github.com/google-ai-edge/LiteRT, tflite/converter/schema/schema.fbs
 """
 
 import collections
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from kseg.export.operator_walk import walk_operators
 from kseg.lite.litert_model import load_interpreter
 
 
@@ -27,7 +24,8 @@ def operators(path: str | Path) -> dict[str, int]:
         How often each operator occurs, by its name in the format's schema
         (`"CONV_2D"`), the most frequent first.
     """
-    return dict(collections.Counter(name for name, _ in _walk(path)).most_common())
+    names = [operator.name for operator in walk_operators(Path(path).read_bytes())]
+    return dict(collections.Counter(names).most_common())
 
 
 def check_litert(path: str | Path, precision: str) -> None:
@@ -43,8 +41,8 @@ def check_litert(path: str | Path, precision: str) -> None:
             with scale 1 and zero point 0, or bytes are compared whose scale is 1 or
             more, which the runtime cannot do.
     """
-    walked = list(_walk(path))
-    variables = {"VAR_HANDLE", "READ_VARIABLE"} & {name for name, _ in walked}
+    walked = list(walk_operators(Path(path).read_bytes()))
+    variables = {"VAR_HANDLE", "READ_VARIABLE"} & {op.name for op in walked}
     if variables:
         raise RuntimeError(
             "The weights must lie in the LiteRT file as constants. Received: operators "
@@ -53,15 +51,13 @@ def check_litert(path: str | Path, precision: str) -> None:
         )
     if precision != "int8":
         return
-    floats = {
-        name for name, ports in walked if any("FLOAT" in kind for kind, _ in ports)
-    }
+    floats = {op.name for op in walked if any("FLOAT" in t.type for t in op.tensors)}
     if floats:
         raise RuntimeError(
             "An int8 file must compute in integers throughout. Received: operators on "
             f"floats {sorted(floats)}."
         )
-    wide = [scale for name, ports in walked if name == "EQUAL" for _, scale in ports]
+    wide = [t.scale for op in walked if op.name == "EQUAL" for t in op.tensors]
     if max(wide, default=0) >= 1:
         raise RuntimeError(
             "LiteRT compares int8 values of a scale below 1, and max pooling with "
@@ -76,39 +72,3 @@ def check_litert(path: str | Path, precision: str) -> None:
             f"zero point 0. Received: {np.dtype(details['dtype']).name}, scale and "
             f"zero point {details['quantization']}."
         )
-
-
-def _walk(path: str | Path) -> Iterator[tuple[str, set[tuple[str, float]]]]:
-    """Yields each operator's name, and type and scale of what it reads and writes.
-
-    The scale of a tensor without one is 0.
-    """
-    from ai_edge_litert import schema_py_generated as schema
-
-    operator_names = _names(schema.BuiltinOperator)
-    type_names = _names(schema.TensorType)
-    model: Any = schema.Model.GetRootAsModel(Path(path).read_bytes(), 0)
-    for graph in map(model.Subgraphs, range(model.SubgraphsLength())):
-        for operator in map(graph.Operators, range(graph.OperatorsLength())):
-            code = model.OperatorCodes(operator.OpcodeIndex())
-            # Codes up to 126 may lie in either field, as the writer's age has it.
-            name = operator_names[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())]
-            ports = [operator.Inputs(i) for i in range(operator.InputsLength())]
-            ports += [operator.Outputs(i) for i in range(operator.OutputsLength())]
-            # An optional input that is left out has the index -1.
-            tensors = [graph.Tensors(i) for i in ports if i >= 0]
-            yield name, {(type_names[t.Type()], _scale(t)) for t in tensors}
-
-
-def _scale(tensor: Any) -> float:
-    """Returns the step between two values of a quantised tensor, 0 of another."""
-    quantization = tensor.Quantization()
-    if quantization is None or quantization.ScaleLength() != 1:
-        return 0.0
-    return float(quantization.Scale(0))
-
-
-def _names(enumeration: type) -> dict[int, str]:
-    """Returns the names of an enumeration of the schema, by value."""
-    members = vars(enumeration).items()
-    return {value: name for name, value in members if isinstance(value, int)}
