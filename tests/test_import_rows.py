@@ -30,7 +30,16 @@ ROWS = [
     {"backbones", "backend", "losses", "metrics", "optimizers", "raster"},
     {"lite", "networks"},
     {"data", "export", "inference", "weak"},
-    {"cli", "commands", "convert", "installation", "models", "serving", "training"},
+    {
+        "cli",
+        "commands",
+        "convert",
+        "dossier",
+        "installation",
+        "models",
+        "serving",
+        "training",
+    },
 ]
 TOP = len(ROWS) - 1
 ROW = {box: row for row, boxes in enumerate(ROWS) for box in boxes}

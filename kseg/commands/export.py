@@ -3,7 +3,14 @@
 import argparse
 from pathlib import Path
 
-from kseg.commands.arguments import add_data, add_model, open_data, open_model
+from kseg.commands.arguments import (
+    add_data,
+    add_limits,
+    add_model,
+    open_data,
+    open_model,
+    read_limits,
+)
 
 HELP = "Write LiteRT, SavedModel and ONNX files, verified."
 
@@ -34,44 +41,108 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--output", type=Path, help="folder; exports/<model> by default"
     )
+    command.add_argument(
+        "--dossier",
+        action="store_true",
+        help="write dossier.html and dossier.json, too: what each LiteRT file costs on "
+        "--data and on this machine",
+    )
+    add_limits(
+        command,
+        "--max-drop",
+        "with --dossier: end with code 1 where a file is lower than Keras by more, "
+        "such as mean_iou=0.005 boundary_f1=0.01",
+    )
+    command.add_argument(
+        "--images",
+        type=int,
+        default=6,
+        help="how many changed images the dossier shows; 6",
+    )
 
 
 def run(arguments) -> int:
-    """Writes the files of a model for devices and servers."""
+    """Writes the files of a model; returns 1 where one is worse than allowed."""
     from kseg.data import fitted
-    from kseg.export import CALIBRATION_IMAGES, USUAL_FORMATS, deploy, markdown_table
+    from kseg.export import CALIBRATION_IMAGES, deploy, markdown_table
     from kseg.models import read_info
 
+    limits = read_limits(arguments.max_drop)
     path, model, labels = open_model(arguments.model)
     if path.suffix != ".keras":
         raise ValueError(f"Export needs a .keras model. Received: {path}.")
-    formats = arguments.formats or (
-        USUAL_FORMATS if arguments.data else USUAL_FORMATS[:3]
-    )
-    if "int8" in formats and not arguments.data:
-        raise ValueError(
-            "int8 needs --data, whose training images set the ranges for calibration."
-        )
+    formats = _formats(arguments)
     size = arguments.size or read_info(path).get("input_size")
     if size is None:
         raise ValueError(f"Nothing says the size of {path}. Give --size HEIGHT WIDTH.")
     directory = arguments.output or Path("exports") / path.stem
-    calibration, examples = [], []
+    val, calibration, examples = None, [], []
     if arguments.data:
         train = open_data(arguments, "train", labels)
         val = open_data(arguments, "val", labels)
         calibration = [image for image, _ in fitted(train, size, CALIBRATION_IMAGES)]
-        examples = fitted(val, size)
+        examples = [] if arguments.dossier else fitted(val, size)
     rows = deploy(
         model,
         path.stem,
         directory,
         tuple(size),
         labels,
-        tuple(formats),
+        formats,
         arguments.result,
         calibration,
         examples,
     )
+    if arguments.dossier:
+        return _dossier(arguments, model, path.stem, directory, size, val, limits)
     print(markdown_table(rows) if rows else f"written to {directory}")
     return 0
+
+
+def _formats(arguments) -> tuple[str, ...]:
+    """Returns the formats that are wanted, once all that they need is there."""
+    from kseg.export import USUAL_FORMATS, check_formats
+    from kseg.export.litert import PRECISIONS
+
+    formats = arguments.formats or (
+        USUAL_FORMATS if arguments.data else USUAL_FORMATS[:3]
+    )
+    check_formats(formats, arguments.result)
+    if "int8" in formats and not arguments.data:
+        raise ValueError(
+            "int8 needs --data, whose training images set the ranges for calibration."
+        )
+    if not arguments.dossier:
+        if arguments.max_drop:
+            raise ValueError("--max-drop is about a dossier. Give --dossier, too.")
+        return tuple(formats)
+    if not arguments.data or not set(formats) & set(PRECISIONS):
+        raise ValueError(
+            "A dossier needs --data to measure on, and a LiteRT format. Received: "
+            f"--data {arguments.data}, formats {list(formats)}."
+        )
+    if arguments.images < 0:
+        raise ValueError(f"--images must be 0 or more. Received: {arguments.images}.")
+    return tuple(formats)
+
+
+def _dossier(arguments, model, name, directory, size, val, limits) -> int:
+    """Writes the dossier; returns 1 where a file is lower than the limits."""
+    from kseg.data import FittedSource
+    from kseg.dossier import table_of, write_dossier
+    from kseg.export.deploy import litert_files
+
+    result = write_dossier(
+        directory,
+        name,
+        model,
+        litert_files(name, directory, _formats(arguments)),
+        FittedSource(val, tuple(size)),
+        f"{arguments.data}, val",
+        limits,
+        arguments.images,
+    )
+    print(table_of(result))
+    print(f"page: {directory / 'dossier.html'}")
+    print("\n".join(result["missed"]), end="\n" if result["missed"] else "")
+    return 1 if result["missed"] else 0

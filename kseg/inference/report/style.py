@@ -48,6 +48,7 @@ tbody th button { text-decoration: underline; text-decoration-color: var(--dim);
   text-underline-offset: .2em; }
 tbody th button[aria-pressed=true] { font-weight: 700;
   text-decoration: underline solid var(--accent) 3px; }
+td.words { white-space: normal; text-align: left; min-width: 14rem; }
 td.bar { min-width: 5.5rem; } td.bar span { display: block; position: relative;
   height: .8rem; background: var(--soft); border-radius: .15rem; }
 td.bar b { position: absolute; inset: 0 auto 0 0; background: var(--accent);
