@@ -81,18 +81,51 @@ def export_litert(
     if labels is None:
         labels = Labels.numbered(max(model.outputs[0].shape[-1], 2))
     _check_arguments(model, path, input_size, precision, output, labels)
-    images = _calibration_images(calibration, shape) if precision == "int8" else []
-    model = _in_float32(model)
+    images = calibration_images(calibration, shape) if precision == "int8" else []
+    model = in_float32(model)
+    with tempfile.TemporaryDirectory() as folder:
+        write_saved_model(model, Path(folder), shape, output)
+        content = _convert(Path(folder), precision, images)
+    return write_litert(content, path, model.name, precision, output, labels, model)
+
+
+def write_litert(
+    content: bytes,
+    path: str | Path,
+    model_name: str,
+    precision: str,
+    output: str,
+    labels: Labels,
+    model: keras.Model | None = None,
+) -> Path:
+    """Writes what a converter made, with metadata and its sidecar, once it is checked.
+
+    Args:
+        content: The LiteRT file as converted.
+        path: As in `export_litert`.
+        model_name: What the sidecar calls the model.
+        precision: One of `PRECISIONS`; or `"mixed"`, of integers where some layers
+            stay float, and `"int16"`, of activations of 16 bits.
+        output: As in `export_litert`.
+        labels: What the class ids mean.
+        model: What a float file is compared with; `None` to leave that out.
+
+    Returns:
+        `path`.
+
+    Raises:
+        RuntimeError: As `export_litert`.
+    """
+    path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".export-") as scratch:
-        saved_model, file = Path(scratch, "saved_model"), Path(scratch, path.name)
-        _write_saved_model(model, saved_model, shape, output)
-        file.write_bytes(_convert(saved_model, precision, images))
-        description = describe(file, model.name, precision, output, labels)
+        file = Path(scratch, path.name)
+        file.write_bytes(content)
+        description = describe(file, model_name, precision, output, labels)
         add_metadata(file, description)
         check_litert(file, precision)
         write_sidecar(file, description)
-        if precision in _TOLERANCES:
+        if model is not None and precision in _TOLERANCES:
             _compare(model, LiteRTModel(file), _TOLERANCES[precision])
         os.replace(sidecar_path(file), sidecar_path(path))
         os.replace(file, path)
@@ -131,10 +164,18 @@ def _check_arguments(
         )
 
 
-def _calibration_images(
+def calibration_images(
     calibration: Iterable[np.ndarray] | None, shape: tuple[int, ...]
 ) -> list[np.ndarray]:
-    """Returns the calibration images, checked; together they span 0 to 255."""
+    """Returns images to calibrate on, checked; together they span 0 to 255.
+
+    Args:
+        calibration: As in `export_litert`.
+        shape: Height, width and channels of the input.
+
+    Raises:
+        ValueError: If there is no image, or one is of another shape or type.
+    """
     images = [] if calibration is None else list(calibration)
     if not images:
         raise ValueError(
@@ -150,10 +191,13 @@ def _calibration_images(
     return images
 
 
-def _in_float32(model: keras.Model) -> keras.Model:
+def in_float32(model: keras.Model) -> keras.Model:
     """Returns the model, or its float32 copy if layers compute in half precision.
 
     LiteRT has no operators for activations in half precision.
+
+    Args:
+        model: The model.
     """
     if all(layer.compute_dtype == "float32" for layer in model.layers):
         return model
@@ -166,10 +210,17 @@ def _in_float32(model: keras.Model) -> keras.Model:
     return copy
 
 
-def _write_saved_model(
+def write_saved_model(
     model: keras.Model, path: Path, shape: tuple[int, ...], output: str
 ) -> None:
-    """Writes the SavedModel to convert: one image of one size to one output."""
+    """Writes the SavedModel to convert: one image of one size to one output.
+
+    Args:
+        model: A model from one image tensor to one tensor of logits, in float32.
+        path: The directory to write.
+        shape: Height, width and channels of the image.
+        output: As in `export_litert`.
+    """
     import tensorflow as tf
 
     def serve(image):

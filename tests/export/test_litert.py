@@ -192,7 +192,7 @@ def test_a_file_with_floats_is_not_int8(exported):
 def test_an_int8_file_with_an_input_scale_is_refused(model, tmp_path, monkeypatch):
     monkeypatch.setattr(
         litert,
-        "_calibration_images",
+        "calibration_images",
         lambda images, _: [i.clip(60, 170) for i in images],
     )
     path = tmp_path / "a.tflite"
@@ -203,10 +203,10 @@ def test_an_int8_file_with_an_input_scale_is_refused(model, tmp_path, monkeypatc
 
 @pytest.mark.parametrize("output", OUTPUTS)
 def test_a_file_of_another_network_is_refused(model, output, tmp_path, monkeypatch):
-    write = litert._write_saved_model
+    write = litert.write_saved_model
     other = build()
     monkeypatch.setattr(
-        litert, "_write_saved_model", lambda _, *rest: write(other, *rest)
+        litert, "write_saved_model", lambda _, *rest: write(other, *rest)
     )
     with pytest.raises(RuntimeError, match=f"must give the model's {output}"):
         export_litert(model, tmp_path / "a.tflite", SIZE, output=output)
