@@ -19,11 +19,11 @@ def build(kind):
     return kseg.build("unet", num_classes=4, filters=4, depth=2, padding=padding)
 
 
-def draw(size, seed=0):
-    """Draws an image of smooth colours with noise, so that classes have areas."""
+def draw(size, seed=0, noise=20):
+    """Draws an image of few colours with noise, so that classes have areas."""
     rng = np.random.default_rng(seed)
     height, width = size
     coarse = rng.integers(0, 256, (5, 7, 3))
     rows, columns = np.arange(height) * 5 // height, np.arange(width) * 7 // width
-    noise = rng.normal(0, 20, (height, width, 3))
-    return (coarse[rows][:, columns] + noise).clip(0, 255).astype(np.uint8)
+    grain = rng.normal(0, noise, (height, width, 3))
+    return (coarse[rows][:, columns] + grain).clip(0, 255).astype(np.uint8)
