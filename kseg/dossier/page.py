@@ -101,9 +101,9 @@ def _verdict(result: Mapping) -> str:
 
 def _files(files: Mapping[str, Mapping], keras: Mapping) -> str:
     """Returns the table of the files."""
-    columns = ["variant", "MB", "same as Keras", "mean IoU", "change", "boundary F1"]
-    columns += ["change", *(f"ms, {_threads(count)}" for count in THREADS)]
-    columns += ["memory, MB"]
+    columns = ["variant", "MB", "same as<br>Keras", "mean IoU", "change"]
+    columns += ["boundary<br>F1", "change"]
+    columns += [f"ms,<br>{_threads(count)}" for count in THREADS] + ["memory,<br>MB"]
     record = keras["record"]
     nothing = cell("–")
     rows = [

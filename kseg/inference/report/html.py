@@ -48,7 +48,8 @@ def percent(value: float, digits: int = 2, sign: str = "") -> str:
     """
     if math.isnan(value):
         return "–"
-    return f"{100 * value:{sign}.{digits}f}".replace("-", "−")
+    rounded = round(100 * value, digits) + 0.0  # no minus in front of 0
+    return f"{rounded:{sign}.{digits}f}".replace("-", "−")
 
 
 def between(bounds: Sequence[float], digits: int = 1, sign: str = "") -> str:
