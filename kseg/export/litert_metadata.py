@@ -24,7 +24,7 @@ _IMAGE_PROPERTIES = 2  # ContentProperties
 _COLOR_SPACES = {1: 2, 3: 1}  # ColorSpaceType: grey, RGB; 0 is unknown
 _NORMALIZATION = 1  # ProcessUnitOptions
 _NONE, _SIGMOID, _SOFTMAX = 0, 1, 2  # Activation
-# MediaPipe takes a class map for a picture of one row and returns zeros. Of an
+# MediaPipe takes a class map for scores of a single row and returns zeros. Of an
 # activation that there is not, it says so.
 _REFUSED = 127
 _DESCRIPTIONS = {
