@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from kseg.lite.video import import_opencv, next_frame, open_writer, paint
+from kseg.quiet import quiet
 from kseg.raster.pictures import check_alpha
 
 _TITLE = "kseg-lite: q ends"
@@ -92,7 +93,8 @@ def open_camera(name: str):
         ImportError: If OpenCV is not installed.
     """
     cv2 = import_opencv()
-    capture = cv2.VideoCapture(int(name) if name.isdecimal() else name)
+    with quiet():  # the rule that `watch` words says what a page of notes does
+        capture = cv2.VideoCapture(int(name) if name.isdecimal() else name)
     capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # what is shown should be what is now
     return capture
 

@@ -44,10 +44,19 @@ def whole_ids(model, image: np.ndarray) -> np.ndarray:
     Returns:
         uint8 or uint16 array `(height, width)`.
     """
-    if model.output != "class_map":
-        return ids_of(whole_probabilities(model, image))
-    ids = model.predict_ids(fit(image, model.input_size, model.output_size))
-    return resize(ids, image.shape[:2])
+    seen, size = fit(image, model.input_size, model.output_size), image.shape[:2]
+    if model.output == "class_map":
+        return resize(model.predict_ids(seen), size)
+    channels = [*np.moveaxis(finite(model.predict(seen)), -1, 0)]
+    if len(channels) == 1:  # the logit of class 1 against class 0
+        channels.insert(0, np.zeros_like(channels[0]))
+    # One at a time, as those of large images have no place beside each other.
+    ids, highest = np.zeros(size, id_dtype(len(channels))), resize(channels[0], size)
+    for number, channel in enumerate(channels[1:], 1):
+        channel = resize(channel, size)
+        np.copyto(ids, number, where=channel > highest)
+        highest = np.maximum(highest, channel)
+    return ids
 
 
 def whole_probabilities(model, image: np.ndarray) -> np.ndarray:

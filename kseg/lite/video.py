@@ -10,6 +10,7 @@ import numpy as np
 
 from kseg.files import whole_file
 from kseg.lite.one_image import predict
+from kseg.quiet import quiet
 from kseg.raster.pictures import check_alpha, overlay
 
 # By the ending of a file, a codec that every build of OpenCV brings.
@@ -54,7 +55,8 @@ def write_video(
     check_alpha(alpha)
     cv2 = import_opencv()
     check_target(target)
-    capture = cv2.VideoCapture(str(source))
+    with quiet():
+        capture = cv2.VideoCapture(str(source))
     try:
         rate = capture.get(cv2.CAP_PROP_FPS) or _USUAL_RATE
         promised = max(int(capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0)

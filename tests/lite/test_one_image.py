@@ -51,10 +51,8 @@ def by_hand(path, image):
     channels = np.moveaxis(values, -1, 0)
     sized = [resized(x, image.shape[:2], Image.Resampling.BILINEAR) for x in channels]
     scores = np.stack(sized, -1)
-    if kind == "logits" and scores.shape[-1] == 1:
+    if scores.shape[-1] == 1:
         scores = np.concatenate([np.zeros_like(scores), scores], -1)
-    if kind == "logits":
-        scores = scipy.special.softmax(scores, -1)
     return scores.argmax(-1)
 
 
