@@ -1,6 +1,8 @@
 """What the pages presume that a reader has, tiny: photos, downloads, other's files."""
 
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import scipy.io
@@ -11,6 +13,8 @@ from kseg.labels import Labels
 from kseg.raster import write_image, write_mask
 
 SIZE = (48, 64)
+_NAME = "camvid_deeplabv3plus_mobilenet_v2"
+LITERT = Path(__file__).parents[2] / "saved_models" / _NAME / f"{_NAME}_int8"
 # The classes of the README's photos, by those of the scenes.
 CLASSES = {"road": "road", "car": "car", "tree": "vegetation"}
 XML = (
@@ -26,6 +30,8 @@ def make(folder) -> None:
     write_image(folder / "holiday.jpg", picture(0))
     write_image(folder / "photo.jpg", picture(1))
     picture(2).save(folder / "city.tif")
+    for ending in (".tflite", ".json"):
+        shutil.copy(f"{LITERT}{ending}", folder / f"street_int8{ending}")
     labelme(folder / "labelled")
     (folder / "scribbles").mkdir()
     for tag in ("kitten", "dog"):

@@ -20,6 +20,7 @@ from kseg.data.catalogue import option_names
 from kseg.data.prepare import FORMATS as RECORDS
 from kseg.export import FORMATS
 from kseg.inference import BLENDS, CRF_PARAMETERS
+from kseg.lite.cli import parser as lite_parser
 from kseg.training import run
 from kseg.training.experiment import Experiment, config_names, load_experiment
 from kseg.training.sweep import grid
@@ -88,6 +89,8 @@ def check(words: list[str], made: set[str]) -> None:
     program, *arguments = words
     if program == "kseg":
         check_kseg(arguments, made)
+    elif program == "kseg-lite":
+        check_parsed(lite_parser(), arguments)
     elif words[:2] == ["python", "training/run.py"]:
         check_kseg(["train", *arguments[1:]], made)
     elif program == "python":
@@ -141,12 +144,7 @@ def check_kseg(arguments: list[str], made: set[str]) -> None:
     """Checks a command of kseg: options, values, and what `--set` says."""
     check_options(arguments)
     name, *rest = arguments
-    said = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(said):
-            parsed = parsers()[name].parse_args(rest)
-    except SystemExit:
-        raise AssertionError(said.getvalue()) from None
+    parsed = check_parsed(parsers()[name], rest)
     for (command, argument), known in KNOWN.items():
         values = getattr(parsed, argument) if command == name else None
         for value in values if isinstance(values, list) else [values]:
@@ -163,6 +161,16 @@ def check_kseg(arguments: list[str], made: set[str]) -> None:
         source = parsed.data if parsed.data in data.names() else "folder"
         keys = {text.partition("=")[0] for text in parsed.set}
         assert keys <= set(option_names(source)), f"kseg {name}: {keys}"
+
+
+def check_parsed(parser, arguments: list[str]):
+    """Returns what a parser makes of arguments, which must be right for it."""
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            return parser.parse_args(arguments)
+    except SystemExit:
+        raise AssertionError(said.getvalue()) from None
 
 
 def experiment(config: str) -> Experiment:

@@ -14,6 +14,7 @@ import inspect
 import json
 import re
 import shutil
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -24,6 +25,7 @@ import pytest
 import shell_blocks
 import yaml
 
+import kseg.lite
 from kseg import cli
 from kseg.training.experiment import Experiment
 from kseg.training.feeds import open_feeds
@@ -166,6 +168,8 @@ def test_the_blocks_of_a_page(name, presumed, tmp_path, monkeypatch):
         shutil.copytree(presumed / "work", tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("KSEG_HOME", str(presumed / "home"))
+    # What `lite/` makes of it: tests/lite/test_made_package.py.
+    monkeypatch.setitem(sys.modules, "kseg_lite", kseg.lite)
     blocks = page_blocks.blocks(PAGES[name])
     assert sum(not block.runs for block in blocks) == NOT_RUN.get(name, 0)
     namespace = {"__name__": "page", **PRESUMED.get(name, {})}
