@@ -27,11 +27,13 @@ test-peers: $(VENV)/peers
 	$(VENV)/bin/python -m pytest -m "not slow" tests/convert tests/state_dict \
 		tests/inference/test_dense_crf.py
 
-# Data sets converted by Apache Beam, which wants other versions of what TensorFlow uses.
+# Data sets converted and images segmented by Apache Beam, which wants other versions of
+# what TensorFlow uses.
 test-beam: $(BEAM_VENV)/installed
 	$(BEAM_VENV)/bin/python -m pytest -m "not slow" \
 		-W "ignore:label() is deprecated:DeprecationWarning" \
-		tests/data/test_prepare_builder.py tests/commands/test_prepare_command.py
+		tests/data/test_prepare_builder.py tests/commands/test_prepare_command.py \
+		tests/batch tests/commands/test_batch_command.py
 
 # LiteRT files opened by MediaPipe, whose OpenCV is another package than that of kseg.
 test-mediapipe: $(VENV)/installed $(MEDIAPIPE_VENV)/installed

@@ -20,6 +20,7 @@ _MODULES = {
     "compare": "compare",
     "report": "report",
     "predict": "predict",
+    "batch": "batch",
     "serve": "serve",
     "export": "export",
     "convert": "convert",
@@ -28,9 +29,9 @@ _MODULES = {
     "lr-find": "lr_find",
 }
 
-# Of these one says what is missing, one reads JSON alone, and one leaves the devices to
-# the runs it starts.
-_WITHOUT_BACKEND = ("doctor", "results", "sweep")
+# Of these one runs LiteRT files without any, one says what is missing, one reads JSON
+# alone, and one leaves the devices to the runs it starts.
+_WITHOUT_BACKEND = ("batch", "doctor", "results", "sweep")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -31,6 +31,7 @@ ROWS = [
     {"lite", "networks"},
     {"data", "export", "inference", "weak"},
     {
+        "batch",
         "cli",
         "commands",
         "convert",
