@@ -11,6 +11,7 @@ from kseg.commands.arguments import (
     open_model,
     read_limits,
 )
+from kseg.commands.diagnosis import add_diagnosis, diagnose_export
 
 HELP = "Write LiteRT, SavedModel and ONNX files, verified."
 
@@ -35,8 +36,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--result",
         default="logits",
-        choices=["logits", "probabilities", "class_map"],
-        help="what the LiteRT files return",
+        choices=["logits", "probabilities", "class_map", "coarse_class_map"],
+        help="what the LiteRT files return; coarse: decided ahead of the last resize",
     )
     command.add_argument(
         "--output", type=Path, help="folder; exports/<model> by default"
@@ -59,6 +60,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         default=6,
         help="how many changed images the dossier shows; 6",
     )
+    add_diagnosis(command)
 
 
 def run(arguments) -> int:
@@ -76,6 +78,8 @@ def run(arguments) -> int:
     if size is None:
         raise ValueError(f"Nothing says the size of {path}. Give --size HEIGHT WIDTH.")
     directory = arguments.output or Path("exports") / path.stem
+    if arguments.diagnose:
+        return diagnose_export(arguments, path, model, labels, size, directory)
     val, calibration, examples = None, [], []
     if arguments.data:
         train = open_data(arguments, "train", labels)

@@ -7,8 +7,9 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from kseg.export.litert import OUTPUTS, PRECISIONS, export_litert
+from kseg.export.litert import PRECISIONS, export_litert
 from kseg.export.onnx_file import export_onnx
+from kseg.export.outputs import OUTPUTS
 from kseg.export.saved_model import export_saved_model
 from kseg.export.verify import verify
 from kseg.labels import Labels
@@ -63,8 +64,8 @@ def deploy(
         labels: The classes.
         formats: Of `"saved_model"`, `"onnx"`, and of LiteRT `"float32"`, `"float16"`,
             `"dynamic_range"` and `"int8"`.
-        output: What the LiteRT files return: `"logits"`, `"probabilities"` or
-            `"class_map"`.
+        output: What the LiteRT files return: `"logits"`, `"probabilities"`,
+            `"class_map"` or `"coarse_class_map"`.
         calibration: uint8 images of the size, for int8: of the training data.
         examples: uint8 images of the size and their masks, to measure on; none to
             leave that out.

@@ -17,8 +17,10 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from kseg.export.device_form import in_device_form
 from kseg.export.litert_check import check_litert
 from kseg.export.litert_metadata import add_metadata
+from kseg.export.outputs import OUTPUTS, decided_on, served
 from kseg.export.saved_model import SIGNATURE, image_shape, write_signature
 from kseg.export.sidecar import describe, write_sidecar
 from kseg.labels import Labels
@@ -28,7 +30,6 @@ from kseg.quiet import quiet
 from kseg.registry import unknown
 
 PRECISIONS = ("float32", "float16", "dynamic_range", "int8")
-OUTPUTS = ("logits", "probabilities", "class_map")
 
 # How far logits may be from the model's, as a share of the largest one.
 _TOLERANCES = {"float32": 1e-3, "float16": 2e-2}
@@ -61,7 +62,9 @@ def export_litert(
             `"dynamic_range"`, which stores them in a byte and finds the ranges of the
             rest as it runs, so that nothing is calibrated; or `"int8"`, in which
             weights and arithmetic are integers throughout.
-        output: `"logits"`, `"probabilities"` (softmax) or `"class_map"` (argmax).
+        output: `"logits"`, `"probabilities"` (softmax), `"class_map"` (argmax), or
+            `"coarse_class_map"`: the argmax of the logits ahead of the network's last
+            resize, each id repeated over its pixels, which is faster.
         calibration: For `"int8"` only, and required there: some tens of typical images,
             uint8 `(height, width, channels)` of the input's size, from which the ranges
             of all activations are taken.
@@ -82,7 +85,7 @@ def export_litert(
         labels = Labels.numbered(max(model.outputs[0].shape[-1], 2))
     _check_arguments(model, path, input_size, precision, output, labels)
     images = calibration_images(calibration, shape) if precision == "int8" else []
-    model = in_float32(model)
+    model = in_device_form(in_float32(model), input_size, precision == "int8")
     with tempfile.TemporaryDirectory() as folder:
         write_saved_model(model, Path(folder), shape, output)
         content = _convert(Path(folder), precision, images)
@@ -121,12 +124,15 @@ def write_litert(
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".export-") as scratch:
         file = Path(scratch, path.name)
         file.write_bytes(content)
-        description = describe(file, model_name, precision, output, labels)
+        kind = OUTPUTS[output]
+        description = describe(file, model_name, precision, kind, labels)
         add_metadata(file, description)
         check_litert(file, precision)
         write_sidecar(file, description)
         if model is not None and precision in _TOLERANCES:
-            _compare(model, LiteRTModel(file), _TOLERANCES[precision])
+            litert = LiteRTModel(file)
+            compared = decided_on(model, output, litert.input_size)
+            _compare(compared, litert, _TOLERANCES[precision])
         os.replace(sidecar_path(file), sidecar_path(path))
         os.replace(file, path)
     return path
@@ -156,6 +162,7 @@ def _check_arguments(
             "`input_size` must be a height and a width in pixels that the model takes: "
             f"{taken}, where None is any. Received: {input_size}."
         )
+    decided_on(model, output, input_size)
     num_classes = max(model.outputs[0].shape[-1], 2)
     if labels.num_classes != num_classes or num_classes > 256:
         raise ValueError(
@@ -221,18 +228,7 @@ def write_saved_model(
         shape: Height, width and channels of the image.
         output: As in `export_litert`.
     """
-    import tensorflow as tf
-
-    def serve(image):
-        result = model(image, training=False)
-        if output == "probabilities":
-            result = tf.nn.softmax(class_logits(result))
-        elif output == "class_map":
-            # `keras.ops.argmax` becomes operators that LiteRT does not have.
-            result = tf.argmax(class_logits(result), -1, output_type=tf.int32)
-            result = tf.cast(result, tf.uint8)
-        return {output: result}
-
+    serve = served(model, output, shape[:2])
     write_signature(model, serve, (1, *shape), path)
 
 
@@ -272,6 +268,8 @@ def _compare(model: keras.Model, litert: LiteRTModel, tolerance: float) -> None:
         # Softmax makes no difference larger than it was between the logits.
         difference = np.abs(actual - np.asarray(keras.ops.softmax(logits))).max()
     else:
+        enlarged = [a // b for a, b in zip(actual.shape, logits.shape, strict=False)]
+        logits = logits.repeat(enlarged[0], axis=0).repeat(enlarged[1], axis=1)
         # Two logits that are off by d each can change places if less than 2 d apart.
         chosen = np.take_along_axis(logits, actual[..., np.newaxis].astype("int"), -1)
         difference = (logits.max(axis=-1, keepdims=True) - chosen).max() / 2
