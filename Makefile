@@ -49,10 +49,15 @@ types: $(VENV)/installed
 docs: $(VENV)/installed
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --quiet --strict --site-dir build/docs
 
-# What the pages that kseg writes are tried in; without it that test is skipped.
-browser:
+# What the pages that kseg writes are tried in; without it those tests are skipped.
+browser: build/browser/node_modules
 	command -v chromium || (apt-get update -qq && \
 		apt-get install -y -qq --no-install-recommends chromium)
+
+# The runtime of `kseg demo`, in the version that its page names.
+build/browser/node_modules:
+	npm install --silent --no-save --no-package-lock --prefix build/browser \
+		@litertjs/core@2.5.3 @litertjs/wasm-utils@2.5.3
 
 install: $(VENV)/installed
 

@@ -23,6 +23,7 @@ _MODULES = {
     "batch": "batch",
     "serve": "serve",
     "export": "export",
+    "demo": "demo",
     "convert": "convert",
     "scribbles": "scribbles",
     "doctor": "doctor",

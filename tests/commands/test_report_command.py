@@ -1,19 +1,16 @@
 """What `kseg report` writes and refuses, and how its page behaves in a browser."""
 
 import base64
-import contextlib
 import hashlib
 import importlib
 import json
-import os
 import re
 import shutil
 import subprocess
-import threading
-import time
 
 import numpy as np
 import pytest
+from chromium import BROWSER, Browser
 from PIL import Image
 
 import kseg
@@ -21,7 +18,6 @@ from kseg import cli
 from kseg.labels import Labels
 
 LABELS = Labels(("road", "car", "sky"), ((200, 0, 0), (0, 200, 0), (0, 0, 0)))
-BROWSER = os.environ.get("CHROMIUM") or shutil.which("chromium")
 
 
 @pytest.fixture(scope="module")
@@ -231,81 +227,12 @@ def test_another_script_is_not_run(page, tmp_path):
     assert len(consoled) >= 2 and all("Content Security" in line for line in consoled)
 
 
-class Browser:
-    """A browser that is told what to do over a pipe, as by a person's hands.
-
-    https://chromedevtools.github.io/devtools-protocol/
-    """
-
-    def __init__(self, folder):
-        (theirs, self.to), (self.back, mine) = os.pipe(), os.pipe()
-        command = [BROWSER, "--headless=new", "--no-sandbox", "--disable-gpu"]
-        command += ["--disable-dev-shm-usage", f"--user-data-dir={folder / 'user'}"]
-        shell = ["bash", "-c", f'exec "$@" 3<&{theirs} 4>&{mine}', "bash"]
-        self.process = subprocess.Popen(
-            [*shell, *command, "--remote-debugging-pipe"],
-            pass_fds=(theirs, mine),
-            stderr=subprocess.DEVNULL,
-        )
-        os.close(theirs)
-        os.close(mine)
-        self.buffer, self.count, self.session = b"", 0, {}
-        self.timer = threading.Timer(60, self.process.kill)
-        self.timer.start()
-
-    def open(self, path):
-        """Opens a page."""
-        url = path.as_uri()
-        target = self.call("Target.createTarget", url=url)["targetId"]
-        attached = self.call("Target.attachToTarget", targetId=target, flatten=True)
-        self.session = {"sessionId": attached["sessionId"]}
-        # An empty page is there before.
-        while self.look("location.href + document.readyState") != f"{url}complete":
-            time.sleep(0.05)
-
-    def call(self, method, **parameters):
-        """Calls a method, and waits for what it returns."""
-        self.count += 1
-        message = {"id": self.count, "method": method, "params": parameters}
-        os.write(self.to, json.dumps(message | self.session).encode() + b"\0")
-        while True:
-            while b"\0" not in self.buffer:
-                part = os.read(self.back, 1 << 16)
-                assert part, "the browser has ended"
-                self.buffer += part
-            text, _, self.buffer = self.buffer.partition(b"\0")
-            answer = json.loads(text)
-            if answer.get("id") == self.count:
-                return answer["result"]
-
-    def look(self, expression):
-        """Returns the value of an expression on the page."""
-        arguments = {"expression": expression, "returnByValue": True}
-        return self.call("Runtime.evaluate", **arguments)["result"].get("value")
-
-    def press(self, key, code, text=""):
-        """Presses a key."""
-        about = {"key": key, "code": key, "windowsVirtualKeyCode": code, "text": text}
-        self.call("Input.dispatchKeyEvent", type="keyDown", **about)
-        self.call("Input.dispatchKeyEvent", type="keyUp", **about)
-
-    def end(self):
-        """Ends the browser."""
-        with contextlib.suppress(AssertionError, OSError):
-            self.session = {}
-            self.call("Browser.close")
-        self.process.wait(20)
-        self.timer.cancel()
-        os.close(self.to)
-        os.close(self.back)
-
-
 @pytest.mark.skipif(not BROWSER, reason="no chromium, and no CHROMIUM names one")
 def test_all_of_it_works_by_keyboard(page, tmp_path):
     (tmp_path / "page.html").write_text(page)
     browser = Browser(tmp_path)
     try:
-        browser.open(tmp_path / "page.html")
+        browser.open((tmp_path / "page.html").as_uri())
         reached = set()
         for _ in range(200):
             browser.press("Tab", 9)
