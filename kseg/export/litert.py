@@ -228,7 +228,7 @@ def write_saved_model(
         shape: Height, width and channels of the image.
         output: As in `export_litert`.
     """
-    serve = served(model, output, shape[:2])
+    serve = served(model, output, (shape[0], shape[1]))
     write_signature(model, serve, (1, *shape), path)
 
 
