@@ -12,7 +12,8 @@ _LIMITS = {
     "max_pixels": "most pixels of a request's images; 4194304 by default",
     "seconds": "longest wait for the model; 30 by default",
     "max_requests": "most requests at the same time; 32 by default",
-    "max_batch": "most images that the model sees at once; 8 by default",
+    "max_batch": "most images that the model sees at once; 8 by default, or 1 where "
+    "processors are all there is",
     "delay": "seconds that an image waits for others; 0.005 by default",
 }
 
@@ -47,7 +48,8 @@ def run(arguments) -> int:
     from kseg.serving.server import serve
 
     given = {name: getattr(arguments, name) for name in _LIMITS}
-    limits = Limits(**{k: v for k, v in given.items() if v is not None})
+    limits = {"max_batch": _usual_batch()}
+    limits = Limits(**limits | {k: v for k, v in given.items() if v is not None})
     path, model, labels = open_model(arguments.model)
     copies = _copies(path, arguments.copies) or [model]
     name = arguments.name or path.stem
@@ -63,6 +65,14 @@ def run(arguments) -> int:
 
     serve(served, limits, arguments.host, arguments.port, ready)
     return 0
+
+
+def _usual_batch() -> int:
+    """Returns how many images pay at once: on processors they only wait for others."""
+    import keras
+
+    devices = keras.distribution.list_devices()
+    return 1 if all(name.startswith("cpu") for name in devices) else 8
 
 
 def _copies(path, count: int | None) -> list:

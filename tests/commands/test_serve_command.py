@@ -91,14 +91,17 @@ def test_a_batch_is_its_images(files, served):
     assert np.ptp(alone) > 0.01
 
 
-def test_options_become_limits_and_a_name(files, served):
+def test_options_become_limits_and_a_name(files, served, monkeypatch):
     model, limits, host, port, _ = served(
         *("--model", files / "net.keras", "--name", "street", "--port", 0),
         *("--max-pixels", 99, "--seconds", 2.5, "--delay", 0),
     )
     assert (model.name, host, port) == ("street", "127.0.0.1", 0)
     assert (limits.max_pixels, limits.seconds, limits.delay) == (99, 2.5, 0)
-    assert limits.max_batch == 8
+    assert limits.max_batch == 1
+    devices = "keras.distribution.list_devices"
+    monkeypatch.setattr(devices, lambda: ["cpu:0", "gpu:0"])
+    assert served("--model", files / "net.keras")[1].max_batch == 8
     model, *_ = served("--model", files / "net_float32.tflite", "--copies", 3)
     assert len(model.runs) == 3 and model.name == "net_float32"
 

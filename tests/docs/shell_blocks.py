@@ -28,7 +28,7 @@ from kseg.training.sweep import grid
 REPOSITORY = Path(__file__).parents[2]
 
 # Programs that are not kseg's.
-OTHERS = {"export", "labelme", "mlflow", "pip", "tensorboard"}
+OTHERS = {"curl", "docker", "echo", "export", "labelme", "mlflow", "pip", "tensorboard"}
 # What may be set in front of a command, or exported.
 VARIABLES = {
     "CUDA_VISIBLE_DEVICES",
@@ -41,6 +41,8 @@ VARIABLES = {
 }
 # Values that a parser takes as they come: command and argument to what is known.
 KNOWN = {
+    ("batch", "blend"): BLENDS,
+    ("batch", "crf"): CRF_PARAMETERS,
     ("convert", "network"): networks.names(),
     ("convert", "source"): sources(),
     ("evaluate", "blend"): BLENDS,
