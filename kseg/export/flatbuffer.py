@@ -1,0 +1,110 @@
+"""The operators of a LiteRT file and their tensors: read, laid open, given ranges.
+
+https://github.com/google-ai-edge/LiteRT, tflite/converter/schema/schema.fbs
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from kseg.quiet import quiet
+
+# Compares a quantised tensor with the float one that it stands for.
+VERIFY = "NumericVerify"
+
+
+def walk_operators(content: bytes) -> Iterator[tuple[str, list[int], list[int]]]:
+    """Yields the operators of the first graph of a LiteRT file.
+
+    Args:
+        content: The file.
+
+    Yields:
+        The operator's name in the schema (`"CONV_2D"`), or its own where it is custom;
+        and the indices of the tensors that it reads and of those it writes, -1 for an
+        optional one that is left out.
+    """
+    from ai_edge_litert import schema_py_generated as schema
+
+    names = {value: name for name, value in vars(schema.BuiltinOperator).items()}
+    model: Any = schema.Model.GetRootAsModel(content, 0)
+    graph = model.Subgraphs(0)
+    for operator in map(graph.Operators, range(graph.OperatorsLength())):
+        code = model.OperatorCodes(operator.OpcodeIndex())
+        # Codes up to 126 may lie in either field, as the writer's age has it.
+        name = names[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())]
+        if name == "CUSTOM":
+            name = code.CustomCode().decode()
+        inputs = [operator.Inputs(i) for i in range(operator.InputsLength())]
+        outputs = [operator.Outputs(i) for i in range(operator.OutputsLength())]
+        yield name, inputs, outputs
+
+
+def written_tensors(content: bytes) -> list[str]:
+    """Returns the names of the tensors that a LiteRT file computes, in order.
+
+    Args:
+        content: The file.
+    """
+    from ai_edge_litert import schema_py_generated as schema
+
+    model: Any = schema.Model.GetRootAsModel(content, 0)
+    graph = model.Subgraphs(0)
+    written = [i for _, _, outputs in walk_operators(content) for i in outputs]
+    return [graph.Tensors(i).Name().decode() for i in written]
+
+
+def open_tensors(content: bytes) -> Any:
+    """Opens a LiteRT file so that every tensor can be read after it ran.
+
+    What an operator writes becomes an output of the file, so that the fast kernels,
+    which keep nothing else, hand it out. Operators `NumericVerify`, for which there is
+    no kernel, are left out.
+
+    Args:
+        content: The file.
+
+    Returns:
+        A LiteRT interpreter, which numbers the tensors as the file does.
+    """
+    from ai_edge_litert import schema_py_generated as schema
+    from ai_edge_litert.interpreter import Interpreter
+
+    verifying = {
+        i for i, step in enumerate(walk_operators(content)) if step[0] == VERIFY
+    }
+    model: Any = schema.ModelT.InitFromPackedBuf(content, 0)
+    graph = model.subgraphs[0]
+    graph.operators = [x for i, x in enumerate(graph.operators) if i not in verifying]
+    graph.outputs = np.unique(np.concatenate([x.outputs for x in graph.operators]))
+    model.signatureDefs = []
+    with quiet():
+        interpreter = Interpreter(model_content=_packed(model), num_threads=2)
+        interpreter.allocate_tensors()
+    return interpreter
+
+
+def with_ranges(content: bytes, ranges: Mapping[int, tuple[float, float]]) -> bytes:
+    """Writes the ranges of tensors into a calibrated LiteRT file.
+
+    Args:
+        content: The file.
+        ranges: Lowest and highest value of tensors, by their number.
+    """
+    from ai_edge_litert import schema_py_generated as schema
+
+    model: Any = schema.ModelT.InitFromPackedBuf(content, 0)
+    for index, (low, high) in ranges.items():
+        quantization = model.subgraphs[0].tensors[index].quantization
+        quantization.min, quantization.max = np.float32([low]), np.float32([high])
+    return _packed(model)
+
+
+def _packed(model: Any) -> bytes:
+    """Returns a model as a file."""
+    import flatbuffers
+
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
