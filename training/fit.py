@@ -9,6 +9,7 @@ import keras
 from kseg import backbones, losses, metrics, networks
 from kseg.data import Source
 from kseg.data.tf_calls import original_errors
+from kseg.export.quantisation_aware import fake_quantised
 from kseg.files import write_json
 from kseg.labels import Labels
 from kseg.training import parts
@@ -232,6 +233,7 @@ def compiled(
     freeze_batch_norm: bool = False,
     resize_in_loss: bool = False,
     recompute: bool | int = False,
+    quantisation_aware: bool = False,
     xla: bool = False,
 ) -> tuple[keras.Model, keras.Model, tuple[str, ...], list[keras.metrics.Metric]]:
     """Builds what is trained, inside of `all_devices`.
@@ -247,6 +249,9 @@ def compiled(
             band, for the memory of large crops; values and gradients stay the same.
         recompute: Whether activations are computed again for the gradients instead of
             kept, as `kseg.training.recompute.recomputed` has it; or in how many parts.
+        quantisation_aware: Whether to train with fake quantisation, as
+            `kseg.export.quantisation_aware.fake_quantised` has it: for some epochs from
+            weights that are trained, in float32.
         xla: Whether to compile with XLA on one TensorFlow device; on JAX there is no
             other way.
 
@@ -272,6 +277,8 @@ def compiled(
         for metric in (metrics.MeanIoU, metrics.PixelAccuracy, metrics.MeanAccuracy)
     ]
     trained, loss_weights = parts.add_heads(model, **experiment.auxiliary)
+    if quantisation_aware:
+        trained = fake_quantised(trained)
     if experiment.distillation:
         trained, loss_weights = add_teacher(
             trained, loss_weights, **experiment.distillation

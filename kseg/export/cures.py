@@ -124,6 +124,7 @@ def cures_table(variants: Sequence[Mapping[str, Any]]) -> str:
             bought = row["bought"][score]
             low, high = bought["interval"]
             told = f"{bought['points']:+.2f} ({low:+.2f} to {high:+.2f})"
+            told = "" if row["name"] == PLAIN else told
             cells[-1] += [f"{100 * row[score]:.2f}", told]
     return markdown_rows(cells)
 

@@ -97,7 +97,8 @@ def with_ranges(content: bytes, ranges: Mapping[int, tuple[float, float]]) -> by
     model: Any = schema.ModelT.InitFromPackedBuf(content, 0)
     for index, (low, high) in ranges.items():
         quantization = model.subgraphs[0].tensors[index].quantization
-        quantization.min, quantization.max = np.float32([low]), np.float32([high])
+        quantization.min = np.array([low], "float32")
+        quantization.max = np.array([high], "float32")
     return _packed(model)
 
 
