@@ -248,7 +248,9 @@ def test_pictures_of_any_size_are_segmented_as_in_python(
             expected = predict(LiteRTModel(file), np.asarray(image))
             ids = shown(browser)
             assert len(np.unique(expected)) > 1
-            assert ids.shape == expected.shape and (ids != expected).mean() < 2e-3
+            # Float32 is rounded otherwise by other instructions.
+            most = 0 if kind == "int8" else 2e-3
+            assert ids.shape == expected.shape and (ids != expected).mean() <= most
         rows = "[...document.getElementById('legend').rows]"
         cells = f"{rows}.map((row) => [...row.cells].map((cell) => cell.textContent))"
         listed = browser.look(cells)
@@ -359,13 +361,29 @@ def test_the_gpu_gives_what_the_cpu_gives(exported, browser, tmp_path):
         choose(browser, tmp_path / "picture.png")
         wait(browser, "done")
         on_cpu = shown(browser)
-        browser.look("document.querySelector('input[value=webgpu]').click()")
-        end = time.monotonic() + 60
-        while "one run, GPU" not in text(browser, "runs"):
-            error = text(browser, "error")
-            assert not error and time.monotonic() < end, (error, text(browser, "runs"))
-            time.sleep(0.05)
+        run_on(browser, "webgpu", "one run, GPU")
         assert (shown(browser) != on_cpu).mean() < 2e-3
+        run_on(browser, "wasm", "one run, CPU")
+        assert np.array_equal(shown(browser), on_cpu)
+
+
+@needs_browser
+def test_a_file_that_the_gpu_does_not_run_stays_on_the_cpu(exported, browser, tmp_path):
+    with opened(browser, exported("int8"), tmp_path / "page"):
+        run_on(browser, "webgpu", "not run yet, CPU", "The GPU lacks operators")
+        assert browser.look("document.querySelector('input[value=wasm]').checked")
+
+
+def run_on(browser, accelerator, runs, error=""):
+    """Clicks where the model runs, and waits for the time and the message."""
+    browser.look("document.getElementById('runs').textContent = ''")
+    browser.look(f"document.querySelector('input[value={accelerator}]').click()")
+    end = time.monotonic() + 60
+    while not (runs in text(browser, "runs") and error in text(browser, "error")):
+        seen = text(browser, "runs"), text(browser, "error")
+        assert time.monotonic() < end, seen
+        time.sleep(0.05)
+    assert error or not text(browser, "error")
 
 
 @needs_browser

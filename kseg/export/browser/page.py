@@ -36,7 +36,7 @@ def write_browser_page(
         folder: Where the page goes. Missing parents are made, and files of the same
             names replaced.
         runtime: The `node_modules` folder in which npm installed LiteRT.js, to copy
-            28 MB of it beside the page; `None` for a page that loads 10 MB of it from
+            38 MB of it beside the page; `None` for a page that loads 10 MB of it from
             `RUNTIME_HOST`. Either way the browser refuses files that differ from
             those that the page names.
 

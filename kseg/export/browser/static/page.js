@@ -64,7 +64,7 @@ async function loadRuntime() {
     "Received: a browser without it, or one that forbids it.");
   try {
     runtime = await import("./runtime.js");
-    await runtime.load();
+    await runtime.load("wasm");
   } catch (error) {
     throw new Error(`LiteRT.js must load. Received: ${error.message} Where its host ` +
       "cannot be reached, `kseg demo --runtime node_modules` puts it beside the page.");
@@ -74,10 +74,10 @@ async function loadRuntime() {
 async function compile(accelerator) {
   say("Compiling the model …");
   await painted();
-  const model = await runtime.compile(bytes, accelerator);
-  await model.run(blank(sidecar)); // the first run is slower, and no measure
   compiled?.delete();
-  compiled = model;
+  compiled = null;
+  compiled = await runtime.compile(bytes, accelerator);
+  await compiled.run(blank(sidecar)); // the first run is slower, and no measure
   times = [];
   showTimes();
   say("Ready.");
@@ -88,10 +88,8 @@ async function choose(accelerator) {
     await compile(accelerator);
   } catch (error) {
     document.querySelector("input[value=wasm]").checked = true;
+    await compile("wasm");
     throw error;
-  } finally {
-    document.body.dataset.accelerator =
-      document.querySelector("input[name=accelerator]:checked").value;
   }
   if (picture && !camera) await segment();
 }

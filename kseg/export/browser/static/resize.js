@@ -92,12 +92,21 @@ function highest(line, x, channels) {
 // Returns class ids of another size, by nearest neighbours.
 export function resizeIds({ data, height, width }, toHeight, toWidth) {
   const ids = new Uint8Array(toHeight * toWidth);
-  for (let y = 0; y < toHeight; y++) {
-    const row = Math.trunc((y + 0.5) * (height / toHeight)) * width;
-    for (let x = 0; x < toWidth; x++)
-      ids[y * toWidth + x] = data[row + Math.trunc((x + 0.5) * (width / toWidth))];
-  }
+  const columns = nearest(width, toWidth);
+  nearest(height, toHeight).forEach((row, y) => columns.forEach((column, x) => {
+    ids[y * toWidth + x] = data[row * width + column];
+  }));
   return ids;
+}
+
+// Sums, as Pillow does, which decide where a centre falls between two neighbours.
+function nearest(from, to) {
+  let at = (from / to) * 0.5;
+  return Array.from({ length: to }, () => {
+    const found = Math.min(Math.trunc(at), from - 1);
+    at += from / to;
+    return found;
+  });
 }
 
 // Returns bytes (height, width, 3) with mirrored borders, as a network wants them that

@@ -1,8 +1,8 @@
 // LiteRT.js, each file of it checked, with threads where the browser allows them.
 // https://ai.google.dev/edge/litert/web
 
-import { getWebGpuDevice, loadAndCompile, loadLiteRt, supportsFeature, Tensor }
-  from "@litertjs/core";
+import { getWebGpuDevice, loadAndCompile, loadLiteRt, supportsFeature, Tensor,
+  unloadLiteRt } from "@litertjs/core";
 
 const map = JSON.parse(document.querySelector("script[type=importmap]").textContent);
 const folder = new URL("../wasm/", new URL(map.imports["@litertjs/core"],
@@ -18,16 +18,28 @@ async function localCopy(name) {
   return URL.createObjectURL(await answer.blob());
 }
 
-// Loads the runtime, about 10 MB.
-export async function load() {
-  const relaxed = await supportsFeature("relaxedSimd");
-  const threads = relaxed && crossOriginIsolated && await supportsFeature("threads");
-  const kind = threads ? "_threaded" : relaxed ? "" : "_compat";
+// The build with threads cannot wait for a GPU, which that with JSPI does best.
+async function buildFor(accelerator) {
+  if (!await supportsFeature("relaxedSimd")) return "_compat";
+  if (accelerator === "webgpu") return await supportsFeature("jspi") ? "_jspi" : "";
+  return crossOriginIsolated && await supportsFeature("threads") ? "_threaded" : "";
+}
+
+let loaded = null;
+
+// Loads the build of the runtime that suits "wasm" or "webgpu", about 10 MB. The models
+// of another one are gone.
+export async function load(accelerator) {
+  const kind = await buildFor(accelerator);
+  if (kind === loaded) return;
   const [script, wasm] = await Promise.all(
     ["js", "wasm"].map((end) => localCopy(`litert_wasm${kind}_internal.${end}`)));
+  if (loaded !== null) unloadLiteRt();
+  loaded = null;
   self.Module = { locateFile: () => wasm };
   // It knows a script by how its address ends.
   await loadLiteRt(`${script}#.js`);
+  loaded = kind;
 }
 
 export const hasGpu = () => Boolean(getWebGpuDevice());
@@ -35,6 +47,7 @@ export const hasGpu = () => Boolean(getWebGpuDevice());
 // Returns a model that runs on "wasm", the CPU, or on "webgpu": input values to output
 // values, with the milliseconds between.
 export async function compile(bytes, accelerator) {
+  await load(accelerator);
   const gpuOptions = { precision: "fp32" };
   const model = await loadAndCompile(bytes, { accelerator, gpuOptions });
   if (accelerator === "webgpu" && !model.isFullyAccelerated) {
