@@ -5,7 +5,13 @@ import pytest
 from every_network import build, images, logits_of
 
 import kseg
-from kseg.export import LiteRTModel, export_litert, export_onnx, open_onnx
+from kseg.export import (
+    LiteRTModel,
+    export_litert,
+    export_onnx,
+    open_onnx,
+    operators,
+)
 
 SIZE = (48, 64)
 # With the weights of chance the largest of four pooled values is often a close call,
@@ -32,6 +38,8 @@ def test_a_file_gives_the_logits_of_the_network(
     calibration = list(images(SIZE, batch=8, seed=1)) if precision == "int8" else None
     path = tmp_path / f"{model.name}.tflite"
     export_litert(model, path, SIZE, precision, calibration=calibration)
+    # Dilation is the convolutions' own.
+    assert not {"SPACE_TO_BATCH_ND", "BATCH_TO_SPACE_ND"} & set(operators(path))
     pixels = images(SIZE, batch=1)
     expected, actual = logits_of(model, pixels)[0], LiteRTModel(path).predict(pixels[0])
     assert actual.shape == expected.shape
