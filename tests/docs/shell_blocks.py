@@ -28,7 +28,17 @@ from kseg.training.sweep import grid
 REPOSITORY = Path(__file__).parents[2]
 
 # Programs that are not kseg's.
-OTHERS = {"curl", "docker", "echo", "export", "labelme", "mlflow", "pip", "tensorboard"}
+OTHERS = {
+    "curl",
+    "docker",
+    "echo",
+    "export",
+    "labelme",
+    "mlflow",
+    "npm",
+    "pip",
+    "tensorboard",
+}
 # What may be set in front of a command, or exported.
 VARIABLES = {
     "CUDA_VISIBLE_DEVICES",
