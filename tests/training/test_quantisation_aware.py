@@ -10,7 +10,7 @@ from kseg.training.run import main
 def test_a_run_goes_on_and_leaves_the_network_as_it_is_built(config, tmp_path):
     folder = tmp_path / "out"
     command = [str(config), "--directory", str(folder), "--set"]
-    command += ["fit.quantisation_aware=True", "export.pictures=0"]
+    command += ["fit.quantisation_aware=True", "fit.keep=last", "export.pictures=0"]
     assert main([*command, "fit.epochs=1"]) == 0
     saved = folder / "tiny.keras"
     first = [np.array(v) for v in keras.models.load_model(saved).weights]
