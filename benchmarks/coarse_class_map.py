@@ -5,7 +5,7 @@
 Exports the shipped CamVid model in float32 and int8, returning class ids decided at the
 size of the image and ahead of the last resize, and scores all four files on CamVid's
 validation images, of the same size. Then they run in turn on one image; times are
-medians. Both precisions of a file share their calibration images.
+medians.
 """
 
 import argparse
