@@ -17,6 +17,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kseg.export.device_form import in_device_form
 from kseg.export.flatbuffer import open_tensors, with_ranges
 from kseg.export.litert import (
     calibration_images,
@@ -95,7 +96,8 @@ def _converter(
     shape = (*input_size, image_shape(model)[-1])
     checked = calibration_images(images, shape)
     with tempfile.TemporaryDirectory() as folder, quiet():
-        write_saved_model(in_float32(model), Path(folder), shape, output)
+        seen = in_device_form(in_float32(model), input_size, integer=True)
+        write_saved_model(seen, Path(folder), shape, output)
         converter = tf.lite.TFLiteConverter.from_saved_model(
             folder, signature_keys=[SIGNATURE]
         )

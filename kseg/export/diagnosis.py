@@ -15,10 +15,10 @@ from kseg.export.calibration import instrument
 from kseg.export.flatbuffer import (
     VERIFY,
     open_tensors,
-    walk_operators,
     written_tensors,
 )
 from kseg.export.layer_names import layers_of
+from kseg.export.operator_walk import Operator, walk_operators
 from kseg.export.verify import markdown_rows
 
 # What rounding to the nearest step costs by itself, in steps.
@@ -203,14 +203,14 @@ def _compare(content: bytes, images: Sequence[np.ndarray]) -> list[_Comparison]:
 def _comparisons(content: bytes, details: Sequence[dict]) -> Iterator[_Comparison]:
     """Yields what the operators `NumericVerify` of a file compare."""
     tensors = {tensor["index"]: tensor for tensor in details}
-    made: dict[int, tuple[str, list[int]]] = {}
-    for name, inputs, outputs in walk_operators(content):
-        if name == VERIFY:
-            quantised, floating = (tensors[index] for index in inputs)
-            operator, sources = made[inputs[0]]
-            kernel = tensors[sources[1]] if operator in _WITH_KERNEL else None
-            yield _Comparison(operator, quantised, floating, kernel)
-        made.update(dict.fromkeys(outputs, (name, inputs)))
+    made: dict[int, Operator] = {}
+    for operator in walk_operators(content):
+        if operator.name == VERIFY:
+            quantised, floating = (tensors[index] for index in operator.reads)
+            maker = made[operator.reads[0]]
+            kernel = tensors[maker.reads[1]] if maker.name in _WITH_KERNEL else None
+            yield _Comparison(maker.name, quantised, floating, kernel)
+        made.update(dict.fromkeys(operator.writes, operator))
 
 
 def _numbered(name: str, original: str) -> bool:

@@ -1,44 +1,18 @@
-"""The operators of a LiteRT file and their tensors: read, laid open, given ranges.
+"""The tensors of a LiteRT file: named, laid open, given ranges.
 
 https://github.com/google-ai-edge/LiteRT, tflite/converter/schema/schema.fbs
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from kseg.export.operator_walk import walk_operators
 from kseg.quiet import quiet
 
 # Compares a quantised tensor with the float one that it stands for.
 VERIFY = "NumericVerify"
-
-
-def walk_operators(content: bytes) -> Iterator[tuple[str, list[int], list[int]]]:
-    """Yields the operators of the first graph of a LiteRT file.
-
-    Args:
-        content: The file.
-
-    Yields:
-        The operator's name in the schema (`"CONV_2D"`), or its own where it is custom;
-        and the indices of the tensors that it reads and of those it writes, -1 for an
-        optional one that is left out.
-    """
-    from ai_edge_litert import schema_py_generated as schema
-
-    names = {value: name for name, value in vars(schema.BuiltinOperator).items()}
-    model: Any = schema.Model.GetRootAsModel(content, 0)
-    graph = model.Subgraphs(0)
-    for operator in map(graph.Operators, range(graph.OperatorsLength())):
-        code = model.OperatorCodes(operator.OpcodeIndex())
-        # Codes up to 126 may lie in either field, as the writer's age has it.
-        name = names[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())]
-        if name == "CUSTOM":
-            name = code.CustomCode().decode()
-        inputs = [operator.Inputs(i) for i in range(operator.InputsLength())]
-        outputs = [operator.Outputs(i) for i in range(operator.OutputsLength())]
-        yield name, inputs, outputs
 
 
 def written_tensors(content: bytes) -> list[str]:
@@ -51,7 +25,7 @@ def written_tensors(content: bytes) -> list[str]:
 
     model: Any = schema.Model.GetRootAsModel(content, 0)
     graph = model.Subgraphs(0)
-    written = [i for _, _, outputs in walk_operators(content) for i in outputs]
+    written = [i for operator in walk_operators(content) for i in operator.writes]
     return [graph.Tensors(i).Name().decode() for i in written]
 
 
@@ -72,7 +46,7 @@ def open_tensors(content: bytes) -> Any:
     from ai_edge_litert.interpreter import Interpreter
 
     verifying = {
-        i for i, step in enumerate(walk_operators(content)) if step[0] == VERIFY
+        i for i, step in enumerate(walk_operators(content)) if step.name == VERIFY
     }
     model: Any = schema.ModelT.InitFromPackedBuf(content, 0)
     graph = model.subgraphs[0]

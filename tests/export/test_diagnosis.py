@@ -128,6 +128,17 @@ def test_the_quantised_file_is_nearly_that_of_export(
     assert operators(tmp_path / "a.tflite") == operators(path)
 
 
+def test_the_quantised_file_has_the_form_for_devices(images, tmp_path):
+    image = keras.Input((*SIZE, 3))
+    x = layers.Activation("hard_silu")(layers.Conv2D(4, 3, padding="same")(image))
+    model = keras.Model(image, layers.Conv2D(3, 1)(x))
+    path = tmp_path / "export.tflite"
+    export_litert(model, path, SIZE, "int8", "logits", images, LABELS)
+    predictions(quantise(calibrate(model, SIZE, images)), images, tmp_path, "int8")
+    assert operators(tmp_path / "a.tflite") == operators(path)
+    assert "HARD_SWISH" not in operators(path)
+
+
 def test_ranges_are_those_of_the_layers(images):
     """Also where an addition is computed in place, whose range the converter takes."""
     keras.utils.set_random_seed(0)
