@@ -36,7 +36,7 @@ def check_alpha(alpha: float) -> None:
     """
     if not 0 <= alpha <= 1:
         raise ValueError(
-            f"The share of colour, alpha, must be 0 to 1. Received: {alpha}."
+            f"`alpha` (--alpha), the share of colour, must be 0 to 1. Received: {alpha}."
         )
 
 

@@ -96,5 +96,5 @@ def test_broken_images_are_named_and_the_others_go_on(litert_file, tmp_path):
     assert "must be a whole file. Received:" in str(broken) and "b.png" in str(broken)
     assert "reads it by windows" in str(large) and "d.npy" in str(large)
     assert not (tmp_path / "out" / "b_mask.png").exists()
-    with pytest.raises(ValueError, match="alpha, must be 0 to 1. Received: 2"):
+    with pytest.raises(ValueError, match="must be 0 to 1. Received: 2"):
         predict_files(litert_file(), [tmp_path], tmp_path / "out", alpha=2)
