@@ -36,7 +36,8 @@ def check_alpha(alpha: float) -> None:
     """
     if not 0 <= alpha <= 1:
         raise ValueError(
-            f"`alpha` (--alpha), the share of colour, must be 0 to 1. Received: {alpha}."
+            "`alpha` (--alpha), the share of colour, must be 0 to 1. Received: "
+            f"{alpha}."
         )
 
 
