@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 import subprocess
 import sys
 import urllib.request
@@ -86,7 +87,12 @@ def test_it_serves_the_page_until_it_is_told_to_end(folder):
     command += ["--model", str(folder / "page" / "mine_float16.tflite")]
     command += ["--output", str(folder / "served")]
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        # What is started in the background ignores it, and so would its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         try:
             assert process.stdout is not None
@@ -96,9 +102,10 @@ def test_it_serves_the_page_until_it_is_told_to_end(folder):
             with urllib.request.urlopen(url[0]) as answer:
                 assert b"mine_float16" in answer.read()
                 assert answer.headers["Cross-Origin-Opener-Policy"] == "same-origin"
+            process.send_signal(signal.SIGINT)
+            assert process.wait(20) == 0
         finally:
-            process.send_signal(2)
-        assert process.wait(20) == 0
+            process.kill()
 
 
 def test_help_tells_it_from_the_training_of_the_same_name(capsys):
