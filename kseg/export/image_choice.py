@@ -24,7 +24,7 @@ def cover_classes(
 
     Example:
     >>> cover_classes(np.array([[[0, 0]], [[0, 1]], [[2, 0]]]), 3, 2)
-    [1, 2]
+    [0, 1]
     """
     pixels = np.array(
         [np.bincount(mask.ravel(), minlength=256)[:num_classes] for mask in masks],
