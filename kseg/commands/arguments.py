@@ -1,6 +1,7 @@
 """Arguments that several subcommands take, and what they say."""
 
 import argparse
+from pathlib import Path
 
 
 def add_model(command: argparse.ArgumentParser) -> None:
@@ -10,6 +11,39 @@ def add_model(command: argparse.ArgumentParser) -> None:
         required=True,
         help="a name under saved_models/, a .keras, .tflite or .onnx file, or a "
         "SavedModel",
+    )
+
+
+def add_size(command: argparse.ArgumentParser, text: str) -> None:
+    """Adds `--size`, with what it is the size of."""
+    command.add_argument(
+        "--size",
+        nargs=2,
+        type=int,
+        metavar=("HEIGHT", "WIDTH"),
+        help=f"{text}; that of training by default",
+    )
+
+
+def read_size(arguments, path: Path) -> tuple[int, int]:
+    """Returns the size that `--size` says, or else what lies beside a model."""
+    from kseg.models import read_info
+
+    size = arguments.size or read_info(path).get("input_size")
+    if size is None:
+        raise ValueError(f"Nothing says the size of {path}. Give --size HEIGHT WIDTH.")
+    return tuple(size)
+
+
+def add_beam(command: argparse.ArgumentParser, text: str = "") -> None:
+    """Adds `--beam-options`, with what else they do."""
+    command.add_argument(
+        "--beam-options",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="KEY=VALUE",
+        help=f"where and how Beam runs, such as runner=FlinkRunner{text}",
     )
 
 

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from kseg.commands.arguments import add_model, add_views, read_views
+from kseg.commands.arguments import add_beam, add_model, add_views, read_views
 
 HELP = "Segment many images by Apache Beam; goes on where it was stopped."
 
@@ -21,14 +21,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "--root", help="folder below which masks keep the places of their images"
     )
     add_views(command)
-    command.add_argument(
-        "--beam-options",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="KEY=VALUE",
-        help="where and how Beam runs, such as runner=FlinkRunner",
-    )
+    add_beam(command)
 
 
 def run(arguments) -> int:

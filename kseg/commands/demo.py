@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from kseg.commands.arguments import add_model, open_model
+from kseg.commands.arguments import add_model, add_size, open_model, read_size
 
 HELP = "Show a model in the browser: a web page that segments pictures."
 
@@ -16,13 +16,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "is `kseg train demo`.)"
     )
     add_model(command)
-    command.add_argument(
-        "--size",
-        nargs=2,
-        type=int,
-        metavar=("HEIGHT", "WIDTH"),
-        help="what a .keras model sees; the size of training by default",
-    )
+    add_size(command, "what a .keras model sees")
     command.add_argument(
         "--output",
         type=Path,
@@ -74,11 +68,8 @@ def run(arguments) -> int:
 def _as_litert(arguments, folder: Path) -> Path:
     """Exports a Keras model as float16, which CPU and GPU run, into the folder."""
     from kseg.export import export_litert
-    from kseg.models import read_info
 
     path, model, labels = open_model(arguments.model)
-    size = arguments.size or read_info(path).get("input_size")
-    if size is None:
-        raise ValueError(f"Nothing says the size of {path}. Give --size HEIGHT WIDTH.")
+    size = read_size(arguments, path)
     target = folder / f"{path.stem}_float16.tflite"
-    return export_litert(model, target, tuple(size), "float16", labels=labels)
+    return export_litert(model, target, size, "float16", labels=labels)

@@ -2,7 +2,7 @@
 
 import argparse
 
-from kseg.commands.arguments import add_set, read_options
+from kseg.commands.arguments import add_beam, add_set, read_options
 
 HELP = "Convert a data set to files of records."
 
@@ -31,14 +31,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--beam", action="store_true", help="let Apache Beam read and write"
     )
-    command.add_argument(
-        "--beam-options",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="KEY=VALUE",
-        help="where and how it runs, such as runner=FlinkRunner; implies --beam",
-    )
+    add_beam(command, "; implies --beam")
 
 
 def run(arguments) -> int:
