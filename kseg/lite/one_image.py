@@ -47,9 +47,7 @@ def whole_ids(model, image: np.ndarray) -> np.ndarray:
     seen, size = fit(image, model.input_size, model.output_size), image.shape[:2]
     if model.output == "class_map":
         return resize(model.predict_ids(seen), size)
-    channels = [*np.moveaxis(finite(model.predict(seen)), -1, 0)]
-    if len(channels) == 1:  # the logit of class 1 against class 0
-        channels.insert(0, np.zeros_like(channels[0]))
+    channels = [*np.moveaxis(class_scores(finite(model.predict(seen))), -1, 0)]
     # One at a time, as those of large images have no place beside each other.
     ids, highest = np.zeros(size, id_dtype(len(channels))), resize(channels[0], size)
     for number, channel in enumerate(channels[1:], 1):
@@ -79,18 +77,31 @@ def ids_of(scores: np.ndarray) -> np.ndarray:
     return scores.argmax(-1).astype(id_dtype(scores.shape[-1]))
 
 
+def class_scores(scores: np.ndarray) -> np.ndarray:
+    """Returns scores with a channel for each class.
+
+    Args:
+        scores: Array `(..., num_classes)`; one channel is the logit of class 1 against
+            class 0.
+
+    Returns:
+        The scores; of one channel, `(..., 2)` of the same type.
+    """
+    if scores.shape[-1] > 1:
+        return scores
+    return np.concatenate([np.zeros_like(scores), scores], axis=-1)
+
+
 def probabilities_of(logits: np.ndarray) -> np.ndarray:
     """Returns logits as probabilities, their softmax.
 
     Args:
-        logits: Float array `(..., num_classes)`; of one channel, it is the logit of
-            class 1 against class 0.
+        logits: Float array `(..., num_classes)`, as in `class_scores`.
 
     Returns:
         Array `(..., num_classes)` of the same type; two classes for one channel.
     """
-    if logits.shape[-1] == 1:
-        logits = np.concatenate([np.zeros_like(logits), logits], axis=-1)
+    logits = class_scores(logits)
     powers = logits - logits.max(axis=-1, keepdims=True)
     np.exp(powers, out=powers)  # in place, as large images have many
     powers /= powers.sum(axis=-1, keepdims=True)

@@ -7,12 +7,11 @@ import numpy as np
 
 from kseg.inference.one_pass import batch_logits, check_model, fixed_size
 from kseg.labels import Labels
-from kseg.layers import class_logits
 from kseg.lite.one_image import (
+    class_scores,
     finite,
     fit,
     ids_of,
-    probabilities_of,
     resize,
     resize_channels,
 )
@@ -40,11 +39,10 @@ def prepare(name: str, models: Sequence, labels: Labels) -> ServedModel:
     if isinstance(first, keras.Model):
         # XLA would compile for every size of an image.
         first.jit_compile = False
-        output, batches, ids = "logits", True, _keras_ids
+        output, batches = "logits", True
         runs = [_keras_run(model) for model in models]
     else:
         output, batches = first.output, getattr(first, "takes_batches", False)
-        ids = _IDS[output]
         runs = [_file_run(model, batches) for model in models]
     fixed, sample = fixed_size(first), np.zeros(0)
     for count, height, width in _FIRST_SIZES if batches else _FIRST_SIZES[:1]:
@@ -52,19 +50,15 @@ def prepare(name: str, models: Sequence, labels: Labels) -> ServedModel:
         for run in runs:
             sample = run(seen)[0]
     channels = None if output == "class_map" else sample.shape[-1]
-    return ServedModel(name, labels, output, channels, batches, tuple(runs), ids)
+    runs, ids = tuple(runs), _IDS[output]
+    return ServedModel(name, labels, output, channels, batches, runs, ids)
 
 
-def _keras_ids(logits: np.ndarray) -> np.ndarray:
-    """Returns the class ids of logits."""
-    return ids_of(np.asarray(class_logits(logits)))
-
-
-# Of what files give.
+# Of what models give.
 _IDS = {
     "class_map": lambda ids: ids,
     "probabilities": ids_of,
-    "logits": lambda logits: ids_of(probabilities_of(logits)),
+    "logits": lambda logits: ids_of(class_scores(logits)),
 }
 
 
