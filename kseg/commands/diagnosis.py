@@ -3,6 +3,9 @@
 import argparse
 from pathlib import Path
 
+# What is of no use with it, and what only with it.
+_WITHOUT = ("dossier", "formats", "result", "max_drop", "images")
+_ONLY_WITH = ("cures", "calibration_images", "fine_tune")
 # Of the learning rate that the model was trained with.
 _SLOWER = 0.01
 
@@ -49,7 +52,7 @@ def diagnose_export(arguments, path: Path, model, labels, size, directory: Path)
         The exit code, 0.
 
     Raises:
-        ValueError: If there is no `--data`, or an option is wrong.
+        ValueError: If the model cannot be fine-tuned.
     """
     from kseg.commands.arguments import open_data
     from kseg.data import fitted
@@ -58,8 +61,7 @@ def diagnose_export(arguments, path: Path, model, labels, size, directory: Path)
     from kseg.export.image_choice import cover_classes
     from kseg.files import write_json
 
-    _check(arguments)
-    size, tried = tuple(size), arguments.cures or cures.CURES
+    tried = arguments.cures or cures.CURES
     count = arguments.calibration_images or CALIBRATION_IMAGES
     train = open_data(arguments, "train", labels)
     val = open_data(arguments, "val", labels)
@@ -74,7 +76,10 @@ def diagnose_export(arguments, path: Path, model, labels, size, directory: Path)
             f"{len(more)} images": [image for image, _ in more],
             f"{len(usual)} images of all classes": [more[i][0] for i in covering],
         }
-    fine_tuned = _fine_tune(arguments, path, directory) if arguments.fine_tune else None
+    fine_tuned = None
+    if arguments.fine_tune:
+        info = {"input_size": size, "labels": labels.to_dict()}
+        fine_tuned = _fine_tune(arguments, path, directory, info)
     result = cures.try_cures(
         model, directory, size, labels, usual, fitted(val, size), tried, others,
         fine_tuned,
@@ -90,11 +95,25 @@ def diagnose_export(arguments, path: Path, model, labels, size, directory: Path)
     return 0
 
 
-def _check(arguments) -> None:
-    """Raises if an option of `--diagnose` is wrong."""
+def check_diagnosis(arguments) -> None:
+    """Raises if `--diagnose` or an option of it is wrong.
+
+    Args:
+        arguments: Of the command line.
+
+    Raises:
+        ValueError: If so.
+    """
     from kseg.export.cures import ALL_CURES
     from kseg.registry import unknown
 
+    for name in _WITHOUT if arguments.diagnose else _ONLY_WITH:
+        if getattr(arguments, name):
+            option = name.replace("_", "-")
+            rule = "has no use with" if arguments.diagnose else "needs"
+            raise ValueError(f"--{option} {rule} --diagnose.")
+    if not arguments.diagnose:
+        return
     if not arguments.data:
         raise ValueError(
             "--diagnose needs --data: its training images set the ranges, and those of "
@@ -110,11 +129,12 @@ def _check(arguments) -> None:
             raise ValueError(f"--{option} must be 1 or more. Received: {value}.")
 
 
-def _fine_tune(arguments, path: Path, directory: Path):
+def _fine_tune(arguments, path: Path, directory: Path, info: dict):
     """Trains a model on with fake quantisation, as it was trained but slower."""
     import json
 
     from kseg.commands.arguments import read_options
+    from kseg.files import write_json
     from kseg.training.experiment import Experiment
     from kseg.training.fit import fit
     from kseg.training.run import check_directory
@@ -137,5 +157,8 @@ def _fine_tune(arguments, path: Path, directory: Path):
     folder = directory / "fine_tuned"
     check_directory(folder, resume=False, weak={})
     model, _ = fit(experiment, folder, resume=False, **experiment.fit)
-    model.save(folder / path.name)
+    tuned = folder / path.name
+    model.save(tuned)
+    info = {"name": path.stem, **info, "quantisation_aware": True}
+    write_json(tuned.with_suffix(".json"), info)
     return model

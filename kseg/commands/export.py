@@ -7,11 +7,13 @@ from kseg.commands.arguments import (
     add_data,
     add_limits,
     add_model,
+    add_size,
     open_data,
     open_model,
     read_limits,
+    read_size,
 )
-from kseg.commands.diagnosis import add_diagnosis, diagnose_export
+from kseg.commands.diagnosis import add_diagnosis, check_diagnosis, diagnose_export
 
 HELP = "Write LiteRT, SavedModel and ONNX files, verified."
 
@@ -26,18 +28,12 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         help="of: saved_model onnx, and of LiteRT: float32 float16 dynamic_range int8; "
         "int8 needs --data; all but onnx and dynamic_range by default",
     )
-    command.add_argument(
-        "--size",
-        nargs=2,
-        type=int,
-        metavar=("HEIGHT", "WIDTH"),
-        help="size of the LiteRT files; that of training by default",
-    )
+    add_size(command, "size of the LiteRT files")
     command.add_argument(
         "--result",
-        default="logits",
         choices=["logits", "probabilities", "class_map", "coarse_class_map"],
-        help="what the LiteRT files return; coarse: decided ahead of the last resize",
+        help="what the LiteRT files return; logits by default; coarse: decided ahead "
+        "of the last resize",
     )
     command.add_argument(
         "--output", type=Path, help="folder; exports/<model> by default"
@@ -57,26 +53,25 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--images",
         type=int,
-        default=6,
-        help="how many changed images the dossier shows; 6",
+        help="with --dossier: how many changed images it shows; 6 by default",
     )
     add_diagnosis(command)
 
 
 def run(arguments) -> int:
     """Writes the files of a model; returns 1 where one is worse than allowed."""
-    from kseg.data import fitted
+    from kseg.data import FittedSource, fitted
     from kseg.export import CALIBRATION_IMAGES, deploy, markdown_table
+    from kseg.export.deploy import litert_files
     from kseg.models import read_info
 
     limits = read_limits(arguments.max_drop)
     path, model, labels = open_model(arguments.model)
     if path.suffix != ".keras":
         raise ValueError(f"Export needs a .keras model. Received: {path}.")
+    check_diagnosis(arguments)
     formats = _formats(arguments)
-    size = arguments.size or read_info(path).get("input_size")
-    if size is None:
-        raise ValueError(f"Nothing says the size of {path}. Give --size HEIGHT WIDTH.")
+    size = read_size(arguments, path)
     directory = arguments.output or Path("exports") / path.stem
     if arguments.diagnose:
         return diagnose_export(arguments, path, model, labels, size, directory)
@@ -90,15 +85,18 @@ def run(arguments) -> int:
         model,
         path.stem,
         directory,
-        tuple(size),
+        size,
         labels,
         formats,
-        arguments.result,
+        arguments.result or "logits",
         calibration,
         examples,
+        bias_correction=not read_info(path).get("quantisation_aware"),
     )
     if arguments.dossier:
-        return _dossier(arguments, model, path.stem, directory, size, val, limits)
+        files = litert_files(path.stem, directory, formats)
+        source = FittedSource(val, size)
+        return _dossier(arguments, model, path.stem, directory, source, files, limits)
     print(markdown_table(rows) if rows else f"written to {directory}")
     return 0
 
@@ -111,40 +109,40 @@ def _formats(arguments) -> tuple[str, ...]:
     formats = arguments.formats or (
         USUAL_FORMATS if arguments.data else USUAL_FORMATS[:3]
     )
-    check_formats(formats, arguments.result)
+    check_formats(formats, arguments.result or "logits")
     if "int8" in formats and not arguments.data:
         raise ValueError(
             "int8 needs --data, whose training images set the ranges for calibration."
         )
     if not arguments.dossier:
-        if arguments.max_drop:
-            raise ValueError("--max-drop is about a dossier. Give --dossier, too.")
+        for option in ("max_drop", "images"):
+            if getattr(arguments, option) not in (None, []):
+                option = option.replace("_", "-")
+                raise ValueError(f"--{option} is about a dossier. Give --dossier, too.")
         return tuple(formats)
     if not arguments.data or not set(formats) & set(PRECISIONS):
         raise ValueError(
             "A dossier needs --data to measure on, and a LiteRT format. Received: "
             f"--data {arguments.data}, formats {list(formats)}."
         )
-    if arguments.images < 0:
+    if arguments.images is not None and arguments.images < 0:
         raise ValueError(f"--images must be 0 or more. Received: {arguments.images}.")
     return tuple(formats)
 
 
-def _dossier(arguments, model, name, directory, size, val, limits) -> int:
+def _dossier(arguments, model, name, directory, source, files, limits) -> int:
     """Writes the dossier; returns 1 where a file is lower than the limits."""
-    from kseg.data import FittedSource
     from kseg.dossier import table_of, write_dossier
-    from kseg.export.deploy import litert_files
 
     result = write_dossier(
         directory,
         name,
         model,
-        litert_files(name, directory, _formats(arguments)),
-        FittedSource(val, tuple(size)),
+        files,
+        source,
         f"{arguments.data}, val",
         limits,
-        arguments.images,
+        6 if arguments.images is None else arguments.images,
     )
     print(table_of(result))
     print(f"page: {directory / 'dossier.html'}")

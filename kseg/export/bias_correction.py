@@ -12,7 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kseg.export.convolutions import Convolution, find_convolutions
+from kseg.export.convolutions import Convolution, copy_of, find_convolutions, watch
 from kseg.layers.fake_quantisation import fake_quantise_kernel
 from kseg.layers.folding import folded, input_axis, output_axes
 
@@ -21,7 +21,7 @@ def correct_biases(model: keras.Model, images: Sequence[np.ndarray]) -> keras.Mo
     """Corrects the biases of a model for what int8 does to its kernels.
 
     Args:
-        model: A functional model.
+        model: A functional or sequential model.
         images: Typical ones, `(height, width, channels)`, 0 to 255.
 
     Returns:
@@ -33,18 +33,15 @@ def correct_biases(model: keras.Model, images: Sequence[np.ndarray]) -> keras.Mo
     """
     if not len(images):
         raise ValueError("`images` must hold at least one image. Received: none.")
-    copy = keras.models.clone_model(model)
-    copy.set_weights(model.get_weights())
+    copy = copy_of(model)
     found = [x for x in find_convolutions(copy) if _bias(x) is not None]
     if not found:
         return copy
-    probe = keras.Model(copy.inputs[0], [x.layer.input for x in found])
     means = [np.zeros(x.layer.input.shape[-1]) for x in found]
-    for image in images:
-        seen = probe(image[np.newaxis].astype("float32"), training=False)
-        for mean, tensor in zip(means, keras.tree.flatten(seen), strict=True):
-            values = np.asarray(tensor, "float64")
-            mean += values.reshape(-1, values.shape[-1]).mean(axis=0) / len(images)
+    for seen in watch(copy, [x.layer.input for x in found], images):
+        for mean, values in zip(means, seen, strict=True):
+            pixels = values.reshape(-1, values.shape[-1])
+            mean += pixels.mean(axis=0, dtype="float64") / len(images)
     for convolution, mean in zip(found, means, strict=True):
         bias: Any = _bias(convolution)
         bias.assign(bias - mean_error(convolution, mean).astype("float32"))

@@ -7,25 +7,51 @@ or one that computes both ways.
 https://ai.google.dev/edge/litert/conversion/tensorflow/quantization/quantization_debugger
 """
 
-import contextlib
-import tempfile
 import warnings
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
-from kseg.export.device_form import in_device_form
+from kseg.export.converter import open_converter
 from kseg.export.flatbuffer import open_tensors, with_ranges
-from kseg.export.litert import (
-    calibration_images,
-    in_float32,
-    write_saved_model,
-)
-from kseg.export.saved_model import SIGNATURE, image_shape
+from kseg.export.saved_model import image_shape
+from kseg.lite.litert_model import check_image
 from kseg.quiet import quiet
+
+
+def checked_images(
+    images: Iterable[np.ndarray] | None, shape: tuple[int, ...]
+) -> list[np.ndarray]:
+    """Returns images to calibrate on, once they are what they should be.
+
+    Args:
+        images: As `calibration` in `kseg.export.export_litert`.
+        shape: Height, width and channels of the input.
+
+    Raises:
+        ValueError: If there is no image, or one is of another shape or type.
+    """
+    found = [] if images is None else list(images)
+    if not found:
+        raise ValueError(
+            'Precision "int8" needs `calibration`: some tens of typical images, uint8 '
+            f"of shape {shape}. Received: no images."
+        )
+    for image in found:
+        check_image(image, shape)
+    return found
+
+
+def spread(images: Sequence[np.ndarray], most: int = 10) -> Sequence[np.ndarray]:
+    """Returns some of the images, evenly spaced.
+
+    Args:
+        images: Where they come from.
+        most: How many at the most.
+    """
+    return images[:: max(len(images) // most, 1)][:most]
 
 
 def calibrate(
@@ -50,16 +76,26 @@ def calibrate(
     """
     import tensorflow as tf
 
-    images = list(images)
+    found = checked_images(images, (*input_size, image_shape(model)[-1]))
     with (
-        _converter(model, input_size, images[:1], output) as converter,
+        open_converter(model, input_size, output, integer=True) as converter,
         warnings.catch_warnings(),
     ):
+        _calibrate_on(converter, found[:1])
         warnings.simplefilter("ignore")  # It opens an interpreter that is to go.
         debugger = tf.lite.experimental.QuantizationDebugger(converter=converter)
         content = debugger.calibrated_model
-    shape = (*input_size, image_shape(model)[-1])
-    return with_ranges(content, _ranges(content, calibration_images(images, shape)))
+    return with_ranges(content, _ranges(content, found))
+
+
+def _calibrate_on(converter: Any, images: Sequence[np.ndarray]) -> None:
+    """Lets a converter quantise to integers, with ranges of images."""
+    import tensorflow as tf
+
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: (
+        [image[np.newaxis].astype("float32")] for image in images
+    )
 
 
 def _ranges(
@@ -67,7 +103,8 @@ def _ranges(
 ) -> dict[int, tuple[float, float]]:
     """Returns the lowest and highest value of each float tensor on images, by number.
 
-    The converter finds the same ones, and takes ten times as long.
+    The converter takes ten times as long, and lets an operator that writes where it
+    reads spoil what was read.
     """
     interpreter = open_tensors(content)
     image = interpreter.get_input_details()[0]["index"]
@@ -80,32 +117,8 @@ def _ranges(
         for index, (low, high) in ranges.items():
             values = interpreter.get_tensor(index)
             ranges[index] = min(low, values.min()), max(high, values.max())
-    return ranges
-
-
-@contextlib.contextmanager
-def _converter(
-    model: keras.Model,
-    input_size: tuple[int, int],
-    images: Iterable[np.ndarray],
-    output: str,
-) -> Iterator[Any]:
-    """Gives a silent converter of a model that calibrates on images."""
-    import tensorflow as tf
-
-    shape = (*input_size, image_shape(model)[-1])
-    checked = calibration_images(images, shape)
-    with tempfile.TemporaryDirectory() as folder, quiet():
-        seen = in_device_form(in_float32(model), input_size, integer=True)
-        write_saved_model(seen, Path(folder), shape, output)
-        converter = tf.lite.TFLiteConverter.from_saved_model(
-            folder, signature_keys=[SIGNATURE]
-        )
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.representative_dataset = lambda: (
-            [image[np.newaxis].astype("float32")] for image in checked
-        )
-        yield converter
+    # One step per byte, so that the file takes an image's bytes as they are.
+    return {**ranges, image: (0.0, 255.0)}
 
 
 def quantise(
@@ -113,7 +126,8 @@ def quantise(
 ) -> bytes:
     """Makes the integer file of a calibrated network.
 
-    Without options it is the file that `kseg.export.export_litert` writes.
+    Without options it is the file that `kseg.export.export_litert` writes, if the
+    biases of the network were corrected ahead of calibration.
 
     Args:
         calibrated: From `calibrate`.
@@ -184,6 +198,8 @@ def convert_int16(
     import tensorflow as tf
 
     kind = "EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8"
-    with _converter(model, input_size, images, "logits") as converter:
+    found = checked_images(images, (*input_size, image_shape(model)[-1]))
+    with open_converter(model, input_size, "logits", integer=True) as converter:
+        _calibrate_on(converter, found)
         converter.target_spec.supported_ops = [getattr(tf.lite.OpsSet, kind)]
         return converter.convert()

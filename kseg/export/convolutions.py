@@ -1,8 +1,10 @@
 """What the converter makes one operator of: a layer with a kernel, batch norm, ReLU."""
 
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 from keras import layers
 
 from kseg.layers.folding import KERNEL_LAYERS
@@ -47,6 +49,38 @@ def find_convolutions(model: keras.Model) -> list[Convolution]:
                 activation = None
         found.append(Convolution(layer, norm, activation))
     return found
+
+
+def copy_of(model: keras.Model) -> keras.Model:
+    """Returns a model of the same layers with weights of its own.
+
+    Args:
+        model: A functional or sequential model, of which the copy is functional.
+    """
+    if isinstance(model, keras.Sequential):
+        model = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
+    copy = keras.models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def watch(
+    model: keras.Model, tensors: Sequence, images: Iterable[np.ndarray]
+) -> Iterator[list[np.ndarray]]:
+    """Yields what tensors of a model hold, image by image.
+
+    Args:
+        model: A functional model.
+        tensors: Of it, symbolic; at least one.
+        images: `(height, width, channels)`, 0 to 255.
+
+    Yields:
+        The values, each with a batch axis of one.
+    """
+    probe = keras.Model(model.inputs[0], list(tensors))
+    for image in images:
+        seen = probe(image[np.newaxis].astype("float32"), training=False)
+        yield [np.asarray(values) for values in keras.tree.flatten(seen)]
 
 
 def readers(model: keras.Model) -> dict[int, list]:

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from kseg.export.bias_correction import correct_biases
-from kseg.export.calibration import calibrate, convert_int16, quantise
+from kseg.export.calibration import calibrate, convert_int16, quantise, spread
 from kseg.export.diagnosis import diagnose
 from kseg.export.equalisation import equalise
 from kseg.export.litert import write_litert
@@ -47,10 +47,10 @@ def try_cures(
     """Diagnoses the int8 file of a model, and tries what may help.
 
     The cures are: `"calibration"`, the images of `other_calibration`;
-    `"per_channel"`, which the file has, so it is the file without that shows what it
-    buys; `"equalisation"` of channels across layers; `"biases"`, corrected for the mean
-    error of kernels, and both together if both are asked for; `"float_layers"`, the
-    worst ones in float32; `"int16"`, activations of 16 bits.
+    `"per_channel"` and `"biases"`, scales for each channel of a kernel and biases that
+    are corrected for its mean error, which the file has, so it is the files without
+    that show what they buy; `"equalisation"` of channels across layers;
+    `"float_layers"`, the worst ones in float32; `"int16"`, activations of 16 bits.
 
     Args:
         model: A functional model from images to logits.
@@ -79,8 +79,9 @@ def try_cures(
             raise ValueError(unknown("cure", cure, list(ALL_CURES)))
     images = list(calibration)
     directory = Path(directory)
-    plain = calibrate(model, input_size, images)
-    rows = diagnose(model, plain, _few(images, 4))
+    corrected = correct_biases(model, spread(images))
+    plain = calibrate(corrected, input_size, images)
+    rows = diagnose(corrected, plain, spread(images, 4))
     files = {}
 
     def write(name: str, content: bytes, precision: str = "int8") -> None:
@@ -97,7 +98,7 @@ def try_cures(
             layers = "layer" if count == 1 else "layers"
             write(f"{count} {layers} in float32", quantise(plain, worst), "mixed")
     for name, net, seen in _variants(
-        model, images, cures, other_calibration or {}, fine_tuned
+        model, corrected, images, cures, other_calibration or {}, fine_tuned
     ):
         write(name, quantise(calibrate(net, input_size, seen)))
     if "int16" in cures:
@@ -142,6 +143,7 @@ def loses(variants: Sequence[Mapping[str, Any]], name: str = PLAIN) -> dict[str,
 
 def _variants(
     model: keras.Model,
+    corrected: keras.Model,
     images: Sequence[np.ndarray],
     cures: Collection[str],
     other_calibration: Mapping[str, Sequence[np.ndarray]],
@@ -150,16 +152,13 @@ def _variants(
     """Yields what has to be calibrated anew: its name, the model and the images."""
     if "calibration" in cures:
         for name, others in other_calibration.items():
-            yield name, model, others
-    equalised = equalise(model, _few(images)) if "equalisation" in cures else None
-    if equalised:
-        yield "equalised", equalised, images
+            yield name, corrected, others
+    if "equalisation" in cures:
+        equalised = equalise(model, spread(images))
+        yield "equalised", correct_biases(equalised, spread(images)), images
     if "biases" in cures:
-        yield "biases corrected", correct_biases(model, _few(images)), images
-    if equalised and "biases" in cures:
-        both = correct_biases(equalised, _few(images))
-        yield "equalised, biases corrected", both, images
-    if fine_tuned:
+        yield "biases as they are", model, images
+    if fine_tuned:  # It learned what rounded kernels do.
         yield "fine-tuned", fine_tuned, images
 
 
@@ -185,8 +184,3 @@ def _measure(
         file = files[variant.name].name if variant.name in files else None
         rows.append({**variant.row(), "file": file, "bought": bought})
     return rows
-
-
-def _few(images: Sequence[np.ndarray], most: int = 10) -> Sequence[np.ndarray]:
-    """Returns some of the images, evenly spaced."""
-    return images[:: max(len(images) // most, 1)][:most]

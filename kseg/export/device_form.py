@@ -95,6 +95,25 @@ def in_device_form(
     return copy
 
 
+def in_float32(model: keras.Model) -> keras.Model:
+    """Returns the model, or its float32 copy if layers compute in half precision.
+
+    LiteRT has no operators for activations in half precision.
+
+    Args:
+        model: The model.
+    """
+    if all(layer.compute_dtype == "float32" for layer in model.layers):
+        return model
+
+    def in_float32(layer: keras.Layer) -> keras.Layer:
+        return type(layer).from_config({**layer.get_config(), "dtype": "float32"})
+
+    copy = keras.models.clone_model(model, clone_function=in_float32)
+    copy.set_weights(model.get_weights())
+    return copy
+
+
 def _is_hard_swish(layer: keras.Layer) -> bool:
     """Returns whether a layer is this activation alone."""
     return (

@@ -19,9 +19,11 @@ from keras import layers
 from kseg.export.convolutions import (
     Convolution,
     ceiling,
+    copy_of,
     find_convolutions,
     is_linear,
     readers,
+    watch,
 )
 from kseg.layers.folding import folded, input_axis, output_axes
 
@@ -47,7 +49,7 @@ def equalise(model: keras.Model, images: Sequence[np.ndarray]) -> keras.Model:
     """Equalises the channels between convolutions that follow each other.
 
     Args:
-        model: A functional model.
+        model: A functional or sequential model.
         images: Typical ones, `(height, width, channels)`, 0 to 255: on these, and on
             others whose activations go no higher, the new model computes what the
             model does.
@@ -60,17 +62,14 @@ def equalise(model: keras.Model, images: Sequence[np.ndarray]) -> keras.Model:
     """
     if not len(images):
         raise ValueError("`images` must hold at least one image. Received: none.")
-    copy = keras.models.clone_model(model)
-    copy.set_weights(model.get_weights())
+    copy = copy_of(model)
     found = _pairs(copy)
     if not found:
         return copy
-    probe = keras.Model(copy.inputs[0], [first.output for first, _ in found])
     highest = [np.full(first.output.shape[-1], -np.inf) for first, _ in found]
-    for image in images:
-        seen = probe(image[np.newaxis].astype("float32"), training=False)
-        seen = [np.asarray(x).max(axis=(0, 1, 2)) for x in keras.tree.flatten(seen)]
-        highest = [np.maximum(*both) for both in zip(highest, seen, strict=True)]
+    for seen in watch(copy, [first.output for first, _ in found], images):
+        tops = [values.max(axis=(0, 1, 2)) for values in seen]
+        highest = [np.maximum(*both) for both in zip(highest, tops, strict=True)]
     pairs = [_Pair(*both, high) for both, high in zip(found, highest, strict=True)]
     for _ in range(_ROUNDS):  # a layer between two others takes part twice
         if max([_equalise(pair) for pair in pairs]) < 1e-3:

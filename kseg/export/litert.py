@@ -17,16 +17,18 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from kseg.export.device_form import in_device_form
+from kseg.export.bias_correction import correct_biases
+from kseg.export.calibration import calibrate, checked_images, quantise, spread
+from kseg.export.converter import open_converter
+from kseg.export.device_form import in_float32
 from kseg.export.litert_check import check_litert
 from kseg.export.litert_metadata import add_metadata
-from kseg.export.outputs import OUTPUTS, decided_on, served
-from kseg.export.saved_model import SIGNATURE, image_shape, write_signature
+from kseg.export.outputs import OUTPUTS, decided_on
+from kseg.export.saved_model import image_shape
 from kseg.export.sidecar import describe, write_sidecar
 from kseg.labels import Labels
 from kseg.layers import class_logits
-from kseg.lite.litert_model import LiteRTModel, check_image, sidecar_path
-from kseg.quiet import quiet
+from kseg.lite.litert_model import LiteRTModel, sidecar_path
 from kseg.registry import unknown
 
 PRECISIONS = ("float32", "float16", "dynamic_range", "int8")
@@ -43,6 +45,7 @@ def export_litert(
     output: str = "logits",
     calibration: Iterable[np.ndarray] | None = None,
     labels: Labels | None = None,
+    bias_correction: bool = True,
 ) -> Path:
     """Writes a model as a LiteRT file for images of one size, and its sidecar.
 
@@ -69,6 +72,9 @@ def export_litert(
             uint8 `(height, width, channels)` of the input's size, from which the ranges
             of all activations are taken.
         labels: What the class ids mean; `None` numbers the classes.
+        bias_correction: For `"int8"`, whether the mean error that rounded kernels make
+            is taken off the biases, as `kseg.export.bias_correction` has it. A model
+            that was trained with fake quantisation knows of it already.
 
     Returns:
         `path`.
@@ -80,15 +86,18 @@ def export_litert(
             a matter of real images: `verify` measures it.
     """
     path = Path(path)
-    shape = (*input_size, image_shape(model)[-1])
+    image_shape(model)
     if labels is None:
         labels = Labels.numbered(max(model.outputs[0].shape[-1], 2))
     _check_arguments(model, path, input_size, precision, output, labels)
-    images = calibration_images(calibration, shape) if precision == "int8" else []
-    model = in_device_form(in_float32(model), input_size, precision == "int8")
-    with tempfile.TemporaryDirectory() as folder:
-        write_saved_model(model, Path(folder), shape, output)
-        content = _convert(Path(folder), precision, images)
+    model = in_float32(model)
+    if precision == "int8":
+        shape = (*input_size, model.inputs[0].shape[-1])
+        images = checked_images(calibration, shape)
+        seen = correct_biases(model, spread(images)) if bias_correction else model
+        content = quantise(calibrate(seen, input_size, images, output))
+    else:
+        content = _convert(model, input_size, output, precision)
     return write_litert(content, path, model.name, precision, output, labels, model)
 
 
@@ -171,86 +180,17 @@ def _check_arguments(
         )
 
 
-def calibration_images(
-    calibration: Iterable[np.ndarray] | None, shape: tuple[int, ...]
-) -> list[np.ndarray]:
-    """Returns images to calibrate on, checked; together they span 0 to 255.
-
-    Args:
-        calibration: As in `export_litert`.
-        shape: Height, width and channels of the input.
-
-    Raises:
-        ValueError: If there is no image, or one is of another shape or type.
-    """
-    images = [] if calibration is None else list(calibration)
-    if not images:
-        raise ValueError(
-            'Precision "int8" needs `calibration`: some tens of typical images, uint8 '
-            f"of shape {shape}. Received: no images."
-        )
-    for image in images:
-        check_image(image, shape)
-    # The input's scale comes from the values seen. Two pixels pin it to one step per
-    # byte, so that the file takes an image's bytes as they are.
-    images[0] = images[0].copy()
-    images[0][0, 0], images[0][-1, -1] = 0, 255
-    return images
-
-
-def in_float32(model: keras.Model) -> keras.Model:
-    """Returns the model, or its float32 copy if layers compute in half precision.
-
-    LiteRT has no operators for activations in half precision.
-
-    Args:
-        model: The model.
-    """
-    if all(layer.compute_dtype == "float32" for layer in model.layers):
-        return model
-
-    def in_float32(layer: keras.Layer) -> keras.Layer:
-        return type(layer).from_config({**layer.get_config(), "dtype": "float32"})
-
-    copy = keras.models.clone_model(model, clone_function=in_float32)
-    copy.set_weights(model.get_weights())
-    return copy
-
-
-def write_saved_model(
-    model: keras.Model, path: Path, shape: tuple[int, ...], output: str
-) -> None:
-    """Writes the SavedModel to convert: one image of one size to one output.
-
-    Args:
-        model: A model from one image tensor to one tensor of logits, in float32.
-        path: The directory to write.
-        shape: Height, width and channels of the image.
-        output: As in `export_litert`.
-    """
-    serve = served(model, output, (shape[0], shape[1]))
-    write_signature(model, serve, (1, *shape), path)
-
-
-def _convert(saved_model: Path, precision: str, images: list[np.ndarray]) -> bytes:
-    """Returns a SavedModel as the bytes of a LiteRT file."""
+def _convert(
+    model: keras.Model, input_size: tuple[int, int], output: str, precision: str
+) -> bytes:
+    """Returns a model as a LiteRT file that computes in floats."""
     import tensorflow as tf
 
-    with quiet():
-        converter = tf.lite.TFLiteConverter.from_saved_model(
-            str(saved_model), signature_keys=[SIGNATURE]
-        )
+    with open_converter(model, input_size, output, integer=False) as converter:
         if precision != "float32":
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
         if precision == "float16":
             converter.target_spec.supported_types = [tf.float16]
-        elif precision == "int8":
-            converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-            converter.inference_input_type = tf.uint8
-            converter.inference_output_type = tf.uint8
-            converter.representative_dataset = lambda: (
-                [image[np.newaxis].astype("float32")] for image in images
-            )
         return converter.convert()
 
 

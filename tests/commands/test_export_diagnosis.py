@@ -67,6 +67,8 @@ def test_the_layers_the_cures_and_the_record(model, scenes, tmp_path, capsys):
     tuned = json.loads((tmp_path / "fine_tuned" / "experiment.json").read_text())
     assert tuned["fit"] == {"seed": 5, "epochs": 1, "quantisation_aware": True}
     assert tuned["optimizer"]["learning_rate"] == pytest.approx(1e-4)
+    info = json.loads((tmp_path / "fine_tuned" / "small.json").read_text())
+    assert info["quantisation_aware"] and info["input_size"] == [48, 64]
     trained = kseg.load(tmp_path / "fine_tuned" / "small.keras")
     assert [x.name for x in trained.layers] == [x.name for x in kseg.load(model).layers]
 
@@ -76,7 +78,11 @@ def test_what_is_missing_or_wrong_is_told(model, scenes, tmp_path, capsys):
         assert cli.main(options) == 2
         assert text in capsys.readouterr().err
 
-    plain = ["export", "--diagnose", "--model", str(model)]
+    plain = ["export", "--model", str(model)]
+    refused("--fine-tune needs --diagnose", [*plain, "--fine-tune", "1"])
+    plain.append("--diagnose")
+    refused("--dossier has no use with --diagnose", [*plain, "--dossier"])
+    refused("--formats has no use with", [*plain, "--formats", "int8"])
     refused("--diagnose needs --data", plain)
     base = command(model, scenes, tmp_path)
     refused("Received: 'prayer'", [*base, "--cures", "prayer"])

@@ -1,6 +1,7 @@
 import json
 import math
 import os
+from typing import Any
 
 import keras
 import numpy as np
@@ -11,12 +12,17 @@ from small_network import LABELS, SIZE, build, draw
 
 from kseg.export import (
     LiteRTModel,
+    calibration,
     check_litert,
     export_litert,
     litert,
     operators,
     read_sidecar,
 )
+from kseg.export.bias_correction import correct_biases
+from kseg.export.calibration import calibrate, quantise
+from kseg.export.converter import open_converter
+from kseg.export.flatbuffer import with_ranges
 
 PRECISIONS = ["float32", "float16", "int8"]
 OUTPUTS = ["logits", "probabilities", "class_map"]
@@ -82,14 +88,47 @@ def test_int8_is_integer_from_bytes_to_bytes(exported):
 
 
 def test_int8_takes_bytes_as_they_are_whatever_it_was_calibrated_on(model, tmp_path):
-    calibration = [image.clip(60, 170) for image in draw(4)[0]]
-    before = [image.copy() for image in calibration]
+    images = [image.clip(60, 170) for image in draw(4)[0]]
+    before = [image.copy() for image in images]
     path = export_litert(
-        model, tmp_path / "a.tflite", SIZE, "int8", calibration=iter(calibration)
+        model, tmp_path / "a.tflite", SIZE, "int8", calibration=iter(images)
     )
     details = interpreter(path).get_input_details()[0]
     assert details["quantization"] == (1.0, 0)
-    np.testing.assert_array_equal(calibration, before)
+    np.testing.assert_array_equal(images, before)
+
+
+@pytest.mark.parametrize("corrected", [True, False])
+def test_biases_of_int8_are_corrected_unless_told_otherwise(
+    model, examples, corrected, tmp_path
+):
+    images = list(draw(8, seed=3)[0])
+    options: dict[str, Any] = {} if corrected else {"bias_correction": False}
+    path = tmp_path / "a.tflite"
+    export_litert(model, path, SIZE, "int8", calibration=images, **options)
+    exact = correct_biases(model, images) if corrected else model
+    other = Interpreter(model_content=quantise(calibrate(exact, SIZE, images)))
+    other.allocate_tensors()
+    run = interpreter(path)
+    for image, _ in examples:
+        results = []
+        for each in (run, other):
+            each.set_tensor(each.get_input_details()[0]["index"], image[np.newaxis])
+            each.invoke()
+            results.append(each.get_tensor(each.get_output_details()[0]["index"]))
+        np.testing.assert_array_equal(*results)
+
+
+def test_a_sequential_model_becomes_int8(tmp_path):
+    keras.utils.set_random_seed(0)
+    layers = [keras.Input((*SIZE, 3)), keras.layers.Conv2D(3, 3, padding="same")]
+    sequence = keras.Sequential(layers, name="sequence")
+    path = tmp_path / "a.tflite"
+    export_litert(sequence, path, SIZE, "int8", calibration=draw(4)[0])
+    (picture,), _ = draw(1)
+    expected = logits_of(sequence, picture)
+    actual = LiteRTModel(path).predict(picture)
+    np.testing.assert_allclose(actual, expected, atol=0.05 * np.ptp(expected))
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
@@ -190,11 +229,12 @@ def test_a_file_with_floats_is_not_int8(exported):
 
 
 def test_an_int8_file_with_an_input_scale_is_refused(model, tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        litert,
-        "calibration_images",
-        lambda images, _: [i.clip(60, 170) for i in images],
-    )
+    def narrow(content, ranges):
+        narrowed = {i: (60, 170) for i, r in ranges.items() if r == (0, 255)}
+        assert narrowed
+        return with_ranges(content, ranges | narrowed)
+
+    monkeypatch.setattr(calibration, "with_ranges", narrow)
     path = tmp_path / "a.tflite"
     with pytest.raises(RuntimeError, match="bytes of an image as they are"):
         export_litert(model, path, SIZE, "int8", calibration=draw(4)[0])
@@ -203,11 +243,12 @@ def test_an_int8_file_with_an_input_scale_is_refused(model, tmp_path, monkeypatc
 
 @pytest.mark.parametrize("output", OUTPUTS)
 def test_a_file_of_another_network_is_refused(model, output, tmp_path, monkeypatch):
-    write = litert.write_saved_model
     other = build()
-    monkeypatch.setattr(
-        litert, "write_saved_model", lambda _, *rest: write(other, *rest)
-    )
+
+    def open_other(_, *arguments, **options):
+        return open_converter(other, *arguments, **options)
+
+    monkeypatch.setattr(litert, "open_converter", open_other)
     with pytest.raises(RuntimeError, match=f"must give the model's {output}"):
         export_litert(model, tmp_path / "a.tflite", SIZE, output=output)
     assert not list(tmp_path.iterdir())
@@ -236,12 +277,10 @@ def test_a_failure_leaves_nothing_and_keeps_what_was_there(
     assert LiteRTModel(path).input_size == SIZE
 
 
-@pytest.mark.parametrize("calibration", [None, [], np.zeros((0, *SIZE, 3), "uint8")])
-def test_int8_needs_calibration(model, calibration, tmp_path):
+@pytest.mark.parametrize("images", [None, [], np.zeros((0, *SIZE, 3), "uint8")])
+def test_int8_needs_calibration(model, images, tmp_path):
     with pytest.raises(ValueError, match="needs `calibration`.*Received"):
-        export_litert(
-            model, tmp_path / "a.tflite", SIZE, "int8", calibration=calibration
-        )
+        export_litert(model, tmp_path / "a.tflite", SIZE, "int8", calibration=images)
 
 
 def test_calibration_images_must_fit(model, tmp_path):
