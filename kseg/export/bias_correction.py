@@ -6,7 +6,7 @@ Departure: the mean of each input channel is measured on images, where the paper
 it from batch norms; the paper's appendix D does so too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import keras
@@ -17,12 +17,15 @@ from kseg.layers.fake_quantisation import fake_quantise_kernel
 from kseg.layers.folding import folded, input_axis, output_axes
 
 
-def correct_biases(model: keras.Model, images: Sequence[np.ndarray]) -> keras.Model:
+def correct_biases(
+    model: keras.Model, images: Sequence[np.ndarray], leave: Collection[str] = ()
+) -> keras.Model:
     """Corrects the biases of a model for what int8 does to its kernels.
 
     Args:
         model: A functional or sequential model.
         images: Typical ones, `(height, width, channels)`, 0 to 255.
+        leave: Names of layers whose kernels will not be rounded.
 
     Returns:
         A model of the same layers, to be exported as int8: its biases lack what the
@@ -34,7 +37,11 @@ def correct_biases(model: keras.Model, images: Sequence[np.ndarray]) -> keras.Mo
     if not len(images):
         raise ValueError("`images` must hold at least one image. Received: none.")
     copy = copy_of(model)
-    found = [x for x in find_convolutions(copy) if _bias(x) is not None]
+    found = [
+        x
+        for x in find_convolutions(copy)
+        if _bias(x) is not None and x.layer.name not in leave
+    ]
     if not found:
         return copy
     means = [np.zeros(x.layer.input.shape[-1]) for x in found]

@@ -94,9 +94,13 @@ def try_cures(
         write("one scale per kernel", quantise(plain, per_channel=False))
     if "float_layers" in cures:
         for count in FLOAT_LAYERS:
-            worst = [row["tensor"] for row in rows[:count]]
+            worst = rows[:count]
+            leave = [layer for row in worst for layer in row["layers"]]
+            others = correct_biases(model, spread(images), leave)
+            content = calibrate(others, input_size, images)
+            content = quantise(content, [row["tensor"] for row in worst])
             layers = "layer" if count == 1 else "layers"
-            write(f"{count} {layers} in float32", quantise(plain, worst), "mixed")
+            write(f"{count} {layers} in float32", content, "mixed")
     for name, net, seen in _variants(
         model, corrected, images, cures, other_calibration or {}, fine_tuned
     ):

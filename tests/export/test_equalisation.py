@@ -120,6 +120,14 @@ def test_a_corrected_bias_takes_the_mean_error_off(images):
     )
 
 
+def test_layers_that_stay_float_keep_their_biases(images):
+    model = network()
+    corrected = correct_biases(model, images, leave=["classifier"])
+    for name, same in (("classifier", True), ("branch", False)):
+        biases = [np.array(net.get_layer(name).bias) for net in (model, corrected)]
+        assert np.array_equal(*biases) == same
+
+
 def test_images_must_be_there():
     for function in (equalise, correct_biases):
         with pytest.raises(ValueError, match="at least one image"):

@@ -27,7 +27,12 @@ def model(request):
 
 @pytest.mark.parametrize(
     ("precision", "correlation"),
-    [("float32", 0.999999), ("dynamic_range", 0.98), ("int8", 0.98)],
+    [
+        ("float32", 0.999999),
+        ("float16", 0.9999),
+        ("dynamic_range", 0.98),
+        ("int8", 0.98),
+    ],
 )
 def test_a_file_gives_the_logits_of_the_network(
     model, precision, correlation, tmp_path
