@@ -22,8 +22,6 @@ RECORD = Path(__file__).with_suffix(".json")
 PAGE = REPOSITORY / "docs" / "operators.md"
 SIZE = (48, 64)
 PRECISIONS = ("float32", "int8")
-# With the weights of chance what they pool has too wide a range for int8.
-BY_PLACES = ("deconvnet", "segnet", "segnet_basic")
 # What the page wants of `placement`.
 KEPT = ("operators", "partitions", "accelerated", "falls_back")
 
@@ -42,13 +40,11 @@ def main() -> None:
 
 
 def examine(folder: Path) -> dict:
-    """Returns what the files have, by network and precision; `None` for no file."""
+    """Returns what the files have, by network and precision."""
     record = {}
     for name in kseg.names():
-        record[name] = {precision: None for precision in PRECISIONS}
+        record[name] = {}
         for precision in PRECISIONS:
-            if precision == "int8" and name in BY_PLACES:
-                continue
             path = folder / f"{name}_{precision}.tflite"
             if not path.exists():
                 export(name, precision, path)
@@ -64,10 +60,12 @@ def examine(folder: Path) -> dict:
 def export(name: str, precision: str, path: Path) -> None:
     """Writes a file."""
     sys.path.insert(0, str(REPOSITORY / "tests"))
-    from every_network import build, images
+    from every_network import build, images, settle
 
-    calibration = list(images(SIZE, 4, 1)) if precision == "int8" else None
-    export_litert(build(name), path, SIZE, precision, calibration=calibration)
+    model, pixels = build(name), images(SIZE, 4, 1)
+    settle(model, pixels)
+    calibration = list(pixels) if precision == "int8" else None
+    export_litert(model, path, SIZE, precision, calibration=calibration)
 
 
 def page(record: dict) -> str:
@@ -85,16 +83,14 @@ def page(record: dict) -> str:
         parts.append("")
     parts += ["## Operators", ""]
     for name, found in record.items():
-        counts = (found["int8"] or found["float32"])["operators"]
+        counts = found["int8"]["operators"]
         listed = ", ".join(f"{n} {operator}" for operator, n in counts.items())
         parts.append(f"- **{name}**: {listed}")
     return "\n".join(parts) + "\n"
 
 
-def _line(name: str, found: dict | None, titles: dict[str, str]) -> str:
+def _line(name: str, found: dict, titles: dict[str, str]) -> str:
     """Returns the row of a network."""
-    if found is None:
-        return f"| {name} |" + " - |" * len(titles) + " no file |"
     cells, lost = [], {}
     for target in titles:
         row = found["targets"][target]
@@ -122,8 +118,7 @@ are accelerated, and into how many parts those that are taken fall. The GPU dele
 keeps the largest part alone by default, and the Edge TPU's compiler what lies ahead of
 the first refusal. In int8 the first and last operator, `QUANTIZE`, turn bytes without a
 sign into bytes with one. An Edge TPU takes integers only, so that float32 has no
-column. Networks that pool with indices have no int8 file with the weights of chance.
-[Deploy](deploy.md) says where the rules come from, and what the targets are.
+column. [Deploy](deploy.md) says where the rules come from, and what the targets are.
 
 The networks are those of the tests, small, for images of 48x64: `python
 benchmarks/operators.py` makes this page.

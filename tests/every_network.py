@@ -54,6 +54,19 @@ def build(name, num_classes=5, **arguments):
     return model
 
 
+def settle(model, pixels):
+    """Gives batch norms the statistics of images, so that ranges are those of training.
+
+    Args:
+        model: Of `build`.
+        pixels: uint8 images.
+    """
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = 0.0
+    model(pixels.astype("float32"), training=True)
+
+
 def channels(name, num_classes=5):
     """Returns how many channels the logits have."""
     takes = "num_classes" in inspect.signature(builder(name)).parameters

@@ -150,9 +150,6 @@ def export(
     height, width = size or feeds.val_examples.size
     size = (height, width)
     info = {"name": name, "input_size": list(size), "labels": labels.to_dict()}
-    rounded = experiment.fit.get("quantisation_aware", False)
-    if rounded:
-        info["quantisation_aware"] = True
     write_json(directory / f"{name}.json", info)
     with whole_file(directory / f"{name}.keras") as temporary:
         model.save(temporary)
@@ -174,7 +171,7 @@ def export(
         calibration = [i for i, _ in fitted(feeds.train, size, CALIBRATION_IMAGES)]
         rows = deploy(
             model, name, directory, size, labels, formats, output, calibration,
-            fitted(val, size), bias_correction=not rounded,
+            fitted(val, size),
         )  # fmt: skip
         print(markdown_table(rows))
 

@@ -159,6 +159,5 @@ def _fine_tune(arguments, path: Path, directory: Path, info: dict):
     model, _ = fit(experiment, folder, resume=False, **experiment.fit)
     tuned = folder / path.name
     model.save(tuned)
-    info = {"name": path.stem, **info, "quantisation_aware": True}
-    write_json(tuned.with_suffix(".json"), info)
+    write_json(tuned.with_suffix(".json"), {"name": path.stem, **info})
     return model

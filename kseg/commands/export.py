@@ -63,7 +63,6 @@ def run(arguments) -> int:
     from kseg.data import FittedSource, fitted
     from kseg.export import CALIBRATION_IMAGES, deploy, markdown_table
     from kseg.export.deploy import litert_files
-    from kseg.models import read_info
 
     limits = read_limits(arguments.max_drop)
     path, model, labels = open_model(arguments.model)
@@ -91,7 +90,6 @@ def run(arguments) -> int:
         arguments.result or "logits",
         calibration,
         examples,
-        bias_correction=not read_info(path).get("quantisation_aware"),
     )
     if arguments.dossier:
         files = litert_files(path.stem, directory, formats)

@@ -162,8 +162,8 @@ def _variants(
         yield "equalised", correct_biases(equalised, spread(images)), images
     if "biases" in cures:
         yield "biases as they are", model, images
-    if fine_tuned:  # It learned what rounded kernels do.
-        yield "fine-tuned", fine_tuned, images
+    if fine_tuned:
+        yield "fine-tuned", correct_biases(fine_tuned, spread(images)), images
 
 
 def _measure(

@@ -53,7 +53,6 @@ def deploy(
     output: str = "logits",
     calibration: Iterable[np.ndarray] = (),
     examples: Iterable[tuple[np.ndarray, np.ndarray]] = (),
-    bias_correction: bool = True,
 ) -> list[dict]:
     """Writes a model in several formats and measures the LiteRT files.
 
@@ -70,7 +69,6 @@ def deploy(
         calibration: uint8 images of the size, for int8: of the training data.
         examples: uint8 images of the size and their masks, to measure on; none to
             leave that out.
-        bias_correction: As in `kseg.export.export_litert`.
 
     Returns:
         The rows of `kseg.export.verify`; none where nothing was measured.
@@ -91,9 +89,7 @@ def deploy(
             continue
         path = files[_title(format_)]
         images = calibration if format_ == "int8" else None
-        export_litert(
-            model, path, input_size, format_, output, images, labels, bias_correction
-        )
+        export_litert(model, path, input_size, format_, output, images, labels)
     examples = iter(examples)
     first = next(examples, None)
     if not files or first is None:

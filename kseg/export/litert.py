@@ -45,7 +45,6 @@ def export_litert(
     output: str = "logits",
     calibration: Iterable[np.ndarray] | None = None,
     labels: Labels | None = None,
-    bias_correction: bool = True,
 ) -> Path:
     """Writes a model as a LiteRT file for images of one size, and its sidecar.
 
@@ -64,7 +63,8 @@ def export_litert(
         precision: `"float32"`; `"float16"`, which stores weights in half the bytes;
             `"dynamic_range"`, which stores them in a byte and finds the ranges of the
             rest as it runs, so that nothing is calibrated; or `"int8"`, in which
-            weights and arithmetic are integers throughout.
+            weights and arithmetic are integers throughout, and biases are corrected
+            for what rounding does to kernels (`kseg.export.bias_correction`).
         output: `"logits"`, `"probabilities"` (softmax), `"class_map"` (argmax), or
             `"coarse_class_map"`: the argmax of the logits ahead of the network's last
             resize, each id repeated over its pixels, which is faster.
@@ -72,9 +72,6 @@ def export_litert(
             uint8 `(height, width, channels)` of the input's size, from which the ranges
             of all activations are taken.
         labels: What the class ids mean; `None` numbers the classes.
-        bias_correction: For `"int8"`, whether the mean error that rounded kernels make
-            is taken off the biases, as `kseg.export.bias_correction` has it. A model
-            that was trained with fake quantisation knows of it already.
 
     Returns:
         `path`.
@@ -94,8 +91,8 @@ def export_litert(
     if precision == "int8":
         shape = (*input_size, model.inputs[0].shape[-1])
         images = checked_images(calibration, shape)
-        seen = correct_biases(model, spread(images)) if bias_correction else model
-        content = quantise(calibrate(seen, input_size, images, output))
+        corrected = correct_biases(model, spread(images))
+        content = quantise(calibrate(corrected, input_size, images, output))
     else:
         content = _convert(model, input_size, output, precision)
     return write_litert(content, path, model.name, precision, output, labels, model)
