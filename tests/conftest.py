@@ -11,8 +11,9 @@ REPOSITORY = Path(__file__).parents[1]
 # thing seen a second way.
 SLOW = (
     "*test_every_network_converts.py::*-float32-*",
+    "*test_every_network_converts.py::*-float16-*",
     "*test_every_network_converts.py::*-dynamic_range-*",
-    "*test_every_network_converts.py::test_an_onnx_file*",
+    "*test_every_network_converts.py::test_an_onnx_file*[[][!p]*",
     "*test_every_network.py::test_a_saved_model_takes_any_size[[][!dfu]*",
     "*test_every_network.py::test_a_saved_model_takes_any_size[[]deeplabv[12]*",
     "*test_every_network.py::test_every_variable_has_a_gradient*[[]ocrnet]",

@@ -65,7 +65,10 @@ def export_onnx(
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
     with quiet():
         proto, _ = converter.convert.from_function(
-            function, input_signature=[image], opset=OPSET
+            function,
+            input_signature=[image],
+            opset=OPSET,
+            custom_op_handlers={"Erfc": (_write_erfc, [])},
         )
     entry = proto.metadata_props.add()
     entry.key, entry.value = LABELS_KEY, json.dumps(labels.to_dict())
@@ -74,6 +77,22 @@ def export_onnx(
         onnx.save(proto, str(temporary))
         _compare(model, shape, temporary)
     return path
+
+
+def _write_erfc(graph, node, name: str, _) -> None:
+    """Writes the complement of the error function, of which GELU is, as `1 - erf`.
+
+    Args:
+        graph: Of tf2onnx.
+        node: The operator of TensorFlow.
+        name: Of the operator.
+        _: Nothing.
+    """
+    node.type = "Erf"
+    minus = graph.insert_new_node_on_output("Neg", node.output[0], f"{name}_minus")
+    one = graph.make_const(f"{name}_one", np.ones((), "float32"))
+    plus = graph.insert_new_node_on_output("Add", minus.output[0], f"{name}_complement")
+    graph.replace_inputs(plus, [minus.output[0], one.output[0]])
 
 
 def _compare(

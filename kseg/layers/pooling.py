@@ -87,7 +87,9 @@ class AdaptiveAveragePooling2D(keras.layers.Layer):
             return ops.average_pool(x, window, window, data_format="channels_last")
         means = []
         for i in range(self.bins):
-            start, end = i * size // self.bins, -(-(i + 1) * size // self.bins)
+            # Rounded up without negative numbers, which ONNX divides otherwise.
+            start = i * size // self.bins
+            end = ((i + 1) * size + self.bins - 1) // self.bins
             pixels = x[:, start:end] if axis == 1 else x[:, :, start:end]
             means.append(ops.mean(pixels, axis=axis, keepdims=True))
         while len(means) > 1:  # LiteRT's fast kernels join five maps at the most

@@ -57,7 +57,8 @@ class Shrink(keras.layers.Layer):
     def _smaller(self, side):
         """Works for a number, and for a tensor where the graph does not know it."""
         numerator, denominator = self._ratio.as_integer_ratio()
-        return -(-side * numerator // denominator)
+        # Rounded up without negative numbers, which ONNX divides otherwise.
+        return (side * numerator + denominator - 1) // denominator
 
     def compute_output_shape(self, shape):
         """Returns `shape` with the smaller height and width."""
