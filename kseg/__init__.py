@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         metrics,
         networks,
     )
+    from kseg.complexity import activation_bytes, multiply_adds
     from kseg.convert import from_pytorch
     from kseg.inference import predict
     from kseg.labels import Labels
@@ -33,9 +34,11 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Labels": "kseg.labels",
+    "activation_bytes": "kseg.complexity",
     "build": "kseg.networks",
     "from_pytorch": "kseg.convert",
     "load": "kseg.models",
+    "multiply_adds": "kseg.complexity",
     "names": "kseg.networks",
     "predict": "kseg.inference",
 }
@@ -54,6 +57,7 @@ _PACKAGES = (
 
 __all__ = [
     "Labels",
+    "activation_bytes",
     "backbones",
     "build",
     "convert",
@@ -66,6 +70,7 @@ __all__ = [
     "load",
     "losses",
     "metrics",
+    "multiply_adds",
     "names",
     "networks",
     "predict",

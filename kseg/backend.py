@@ -24,3 +24,31 @@ def import_backend() -> None:
             import tensorflow as tf
 
             tf.config.list_logical_devices()
+
+
+def trace_once(model) -> None:
+    """Has TensorFlow trace a network for `predict` once, whatever batches come.
+
+    Left alone, Keras (3.15) traces for the first shape and again when others come, and
+    where there is a GPU it has XLA compile for each. On other backends nothing is done,
+    nor to a model that has predicted before.
+
+    Args:
+        model: A functional `keras.Model` of one input.
+    """
+    import keras
+
+    if (
+        keras.backend.backend() != "tensorflow"
+        or model.predict_function is not None
+        or model.run_eagerly
+    ):
+        return
+    import tensorflow as tf
+
+    (image,) = model.inputs
+    xla, model.jit_compile = model.jit_compile, False
+    model.make_predict_function()
+    model.jit_compile = xla
+    batch = tf.TensorSpec(image.shape, image.dtype)
+    model.predict_function.get_concrete_function([(batch,)])

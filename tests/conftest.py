@@ -10,6 +10,13 @@ REPOSITORY = Path(__file__).parents[1]
 # Marked `slow`: large variants of tests whose smaller ones run every time, and the same
 # thing seen a second way.
 SLOW = (
+    "*test_complexity.py::test_tensorflow_counts*[[]deeplabv[12]*",
+    "*test_complexity.py::test_tensorflow_counts*[[]fcn[13_]*",
+    "*test_complexity.py::test_tensorflow_counts*[[]hrnet]",
+    "*test_complexity.py::test_tensorflow_counts*[[]pspnet]",
+    "*test_complexity.py::test_tensorflow_counts*[[]refinenet]",
+    "*test_complexity.py::test_tensorflow_counts*[[]segnet_basic]",
+    "*test_complexity.py::test_tensorflow_counts*[[]smp_*",
     "*test_every_network_converts.py::*-float32-*",
     "*test_every_network_converts.py::*-float16-*",
     "*test_every_network_converts.py::*-dynamic_range-*",

@@ -21,6 +21,8 @@ from kseg.networks import builder
 _REPOSITORY = Path(__file__).parents[2]
 # Large enough that the zeros of a padding look like no stride; nothing is computed.
 _SIDE = 2048
+# What papers count multiply-adds of most often.
+_COUNTED = 512
 # Forms of a network that another library has stand on the page of the network.
 _FORMS = "smp_"
 # Scores that only edges and membranes have: key, and name on the page.
@@ -73,15 +75,16 @@ def _reference(name):
     return f'`kseg.build("{name}")`, [reference][{home}]'
 
 
-def build(name: str):
+def build(name: str, side: int = _SIDE):
     """Returns the model of a name's default arguments, without memory for its weights.
 
     Args:
         name: One of `kseg.names()`.
+        side: Height and width of its images.
     """
     keras.backend.clear_session()
     with keras.StatelessScope(initialize_variables=False):
-        return kseg.build(name, input_shape=(_SIDE, _SIDE, 3))
+        return kseg.build(name, input_shape=(side, side, 3))
 
 
 @functools.cache
@@ -98,7 +101,7 @@ def page(name: str) -> str:
         f"{summary_of(name)[0].upper()}{summary_of(name)[1:]}",
         _reference(name),
         _prose(inspect.getmodule(builder(name)).__doc__),
-        *_built(name, published.get("parameters", [])),
+        *_built(name, published),
         _results(published.get("results", [])),
         _measured(name),
     ]
@@ -108,7 +111,7 @@ def page(name: str) -> str:
             "## As segmentation_models.pytorch has it",
             _reference(form),
             _prose(inspect.getmodule(builder(form)).__doc__),
-            *(part.replace("## ", "### ", 1) for part in _built(form, [])),
+            *(part.replace("## ", "### ", 1) for part in _built(form, {})),
         ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -118,14 +121,16 @@ def index() -> str:
     rows = []
     for name in page_names():
         summary = summary_of(name).rstrip(".")
-        count = re.search(r"\*\*([\d,]+)\*\*", page(name))[1]
-        rows.append([f"[{title_of(name)}]({name}.md)", f"`{name}`", summary, count])
+        counts = re.findall(r"\*\*([\d,.]+)\*\*", page(name))[:2]
+        rows.append([f"[{title_of(name)}]({name}.md)", f"`{name}`", summary, *counts])
+    header = ["network", "name", "what", "parameters", "multiply-adds, 10⁹"]
     return (
         "# Networks\n\nEach page has the network's figure, drawn from the built model, "
         "its arguments, and scores, published and measured. Parameters are those that "
-        "are trained, with all arguments at their defaults and 21 classes. "
+        "are trained, with all arguments at their defaults and 21 classes, and "
+        f"multiply-adds those of one image of {_COUNTED}×{_COUNTED}. "
         "[Adding a network](../adding_a_network.md) says how yours joins them.\n\n"
-        + _table(["network", "name", "what", "parameters"], rows, "lllr")
+        + _table(header, rows, "lllrr")
     )
 
 
@@ -145,7 +150,7 @@ def _prose(docstring):
 
 
 def _built(name, published):
-    """The sections on the built model: figure, arguments, numbers of parameters."""
+    """The sections on the built model: figure, arguments, parameters, computation."""
     model = build(name)
     trained = sum(_size(weight) for weight in model.trainable_variables)
     rows = [["these defaults, trained", f"**{trained:,}**", "computed"]]
@@ -159,8 +164,23 @@ def _built(name, published):
         _LEGEND,
         "## Arguments\n\n" + _arguments(builder(name)),
         "## Parameters\n\n"
-        + _table(["of", "number", "source"], rows + published, "lrl"),
+        + _table(
+            ["of", "number", "source"], rows + published.get("parameters", []), "lrl"
+        ),
+        "## Multiply-adds\n\n" + _computation(name, published.get("computation", [])),
     ]
+
+
+def _computation(name, published):
+    """A table of what one image costs, and of what it is said to cost."""
+    model, size = build(name, _COUNTED), f"{_COUNTED}×{_COUNTED}"
+    count = f"**{kseg.multiply_adds(model) / 1e9:.2f}**"
+    held = f"{kseg.activation_bytes(model) / 1e6:.0f} MB"
+    rows = [
+        ["these defaults, in 10⁹", size, count, "computed"],
+        ["maps held at the same time, float32", size, held, "computed"],
+    ]
+    return _table(["of", "image", "number", "source"], rows + published, "llrl")
 
 
 def _size(weight):

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 
+from kseg.backend import trace_once
 from kseg.layers import ValidSize, class_logits
 from kseg.lite import one_image
 from kseg.lite.one_image import finite, fit, ids_of, probabilities_of, resize_channels
@@ -86,20 +87,24 @@ def whole_probabilities(model, image: np.ndarray) -> np.ndarray:
     return one_image.whole_probabilities(model, image)
 
 
-def batch_probabilities(model, batch: np.ndarray) -> np.ndarray:
+def batch_probabilities(model, batch: np.ndarray, together: int = 1) -> np.ndarray:
     """Returns the probabilities of images of a size that the model takes.
 
     Args:
         model: A network of kseg, or a `kseg.export.LiteRTModel`.
         batch: uint8 array `(images, height, width, 3)`, RGB.
+        together: How many images the batches before had: so many run on JAX, too,
+            which compiles for every number.
 
     Returns:
         float32 array `(images, height, width, num_classes)`, smaller than the images
         where the model returns their middle. A class map is 1 at its class.
     """
     if isinstance(model, keras.Model):
-        logits = np.asarray(model.predict_on_batch(batch.astype("float32")))
-        return probabilities_of(finite(logits))
+        compiles = keras.backend.backend() == "jax"
+        missing = max(together - len(batch), 0) if compiles else 0
+        filled = np.pad(batch, ((0, missing), (0, 0), (0, 0), (0, 0)), mode="edge")
+        return probabilities_of(_run_model(model, filled)[: len(batch)])
     outputs = np.stack([model.predict(image) for image in batch])
     if model.output == "class_map":
         return np.eye(count_classes(model), dtype=np.float32)[outputs]
@@ -143,6 +148,7 @@ def valid_size(model) -> ValidSize | None:
 
 def _run_model(model: keras.Model, images: np.ndarray) -> np.ndarray:
     """Returns the logits that a network gives for images of a size it takes."""
+    trace_once(model)
     batch = images.astype("float32")
     return finite(np.asarray(model.predict_on_batch(batch), "float32"))
 

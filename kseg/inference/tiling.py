@@ -206,7 +206,8 @@ def tile_probabilities(
     places = list(
         itertools.product(_touching(tiles.down, rows), _touching(tiles.across, columns))
     )
-    together = max(1, _BATCH_PIXELS // (tiles.size[0] * tiles.size[1]))
+    together = _BATCH_PIXELS // (tiles.size[0] * tiles.size[1])
+    together = max(1, min(together, len(places)))
     with tqdm.tqdm(total=len(places), desc="tiles", unit="tile", leave=False) as bar:
         for first in range(0, len(places), together):
             batch = places[first : first + together]
@@ -214,7 +215,7 @@ def tile_probabilities(
                 _seen(image, down.seen, across.seen, tiles.size)
                 for down, across in batch
             ]
-            results = batch_probabilities(model, np.stack(seen))
+            results = batch_probabilities(model, np.stack(seen), together)
             for (down, across), result in zip(batch, results, strict=True):
                 there, here, down_weights = _part(down, rows)
                 right, left, across_weights = _part(across, columns)

@@ -5,6 +5,8 @@ ECCV 2020, section 3.2 and figure 3. https://arxiv.org/abs/1909.11065
 The two layers have no weights: the transforms around them are convolutions.
 """
 
+import math
+
 import keras
 from keras import ops
 
@@ -41,6 +43,10 @@ class ObjectRegions(keras.layers.Layer):
         """Returns the shape of one row per class."""
         return (features_shape[0], logits_shape[-1], 1, features_shape[-1])
 
+    def multiply_adds(self, features_shape, logits_shape) -> int:
+        """Returns the multiply-adds of the means."""
+        return math.prod(features_shape) * logits_shape[-1]
+
 
 @keras.saving.register_keras_serializable(package="kseg")
 class ObjectAttention(keras.layers.Layer):
@@ -72,6 +78,11 @@ class ObjectAttention(keras.layers.Layer):
     def compute_output_shape(self, query_shape, key_shape, value_shape):
         """Returns `query_shape` with the channels of `value_shape`."""
         return (*query_shape[:3], value_shape[-1])
+
+    def multiply_adds(self, query_shape, key_shape, value_shape) -> int:
+        """Returns the multiply-adds of the relations and of the sums of values."""
+        pairs = math.prod(query_shape[:3]) * key_shape[1]
+        return pairs * (query_shape[3] + value_shape[3])
 
 
 def _flat(x):

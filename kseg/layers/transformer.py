@@ -1,5 +1,7 @@
 """Parts of transformers over maps, in float32 where it matters."""
 
+import math
+
 import keras
 from keras import layers, ops
 
@@ -73,6 +75,11 @@ class MapAttention(keras.layers.Layer):
     def compute_output_shape(self, query_shape, key_shape, value_shape):
         """Returns `query_shape`."""
         return query_shape
+
+    def multiply_adds(self, query_shape, key_shape, value_shape) -> int:
+        """Returns the multiply-adds of the scores and of the sums of values."""
+        pairs = math.prod(query_shape[:3]) * math.prod(key_shape[1:3])
+        return pairs * (query_shape[3] + value_shape[3])
 
     def get_config(self):
         """Returns the arguments of the constructor."""

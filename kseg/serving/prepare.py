@@ -17,9 +17,8 @@ from kseg.lite.one_image import (
 )
 from kseg.serving.model import Run, ServedModel
 
-# Height and width of the first images, where the model takes any: with the second the
-# backend learns that sizes differ, and compiles no more for each.
-_FIRST_SIZES = ((1, 256, 256), (2, 192, 320), (3, 224, 288))
+# Height and width of the first image, where the model takes any.
+_FIRST_SIDE = 256
 
 
 def prepare(name: str, models: Sequence, labels: Labels) -> ServedModel:
@@ -37,18 +36,13 @@ def prepare(name: str, models: Sequence, labels: Labels) -> ServedModel:
     first = models[0]
     check_model(first)
     if isinstance(first, keras.Model):
-        # XLA would compile for every size of an image.
-        first.jit_compile = False
         output, batches = "logits", True
         runs = [_keras_run(model) for model in models]
     else:
         output, batches = first.output, getattr(first, "takes_batches", False)
         runs = [_file_run(model, batches) for model in models]
-    fixed, sample = fixed_size(first), np.zeros(0)
-    for count, height, width in _FIRST_SIZES if batches else _FIRST_SIZES[:1]:
-        seen = np.zeros((count, fixed[0] or height, fixed[1] or width, 3), np.uint8)
-        for run in runs:
-            sample = run(seen)[0]
+    height, width = (side or _FIRST_SIDE for side in fixed_size(first))
+    sample, *_ = [run(np.zeros((1, height, width, 3), np.uint8))[0] for run in runs]
     channels = None if output == "class_map" else sample.shape[-1]
     runs, ids = tuple(runs), _IDS[output]
     return ServedModel(name, labels, output, channels, batches, runs, ids)

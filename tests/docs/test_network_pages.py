@@ -121,6 +121,12 @@ def test_nothing_lies_on_anything_else(unet):
             assert x >= x2 + w2 or x2 >= x + w or y >= y2 + h2 or y2 >= y + h
 
 
+def test_the_page_says_what_an_image_costs():
+    page = network_page.page("lraspp")
+    assert "| these defaults, in 10⁹ | 512×512 | **1.97** | computed |" in page
+    assert "| 520×520 | 2.086 | torchvision" in page
+
+
 def test_the_page_has_computed_published_and_measured_numbers():
     page = network_page.page("segnet")
     assert page.count("29,455,125") == 2  # as built, and as the authors' file adds up
@@ -138,6 +144,7 @@ def test_every_network_is_on_a_page_and_every_published_one_exists():
     assert set(published) <= set(pages)
     for facts in published.values():
         assert all(len(row) == 3 for row in facts.get("parameters", []))
+        assert all(len(row) == 4 for row in facts.get("computation", []))
         assert all(len(row) == 4 for row in facts.get("results", []))
 
 
