@@ -156,6 +156,8 @@ def told_apart(folder, image_suffix, mask_suffix):
     both = by_stem(folder)
     ends = [mask_suffix] if mask_suffix else _endings(both, both)
     for end in ends:
+        if not _could_tell(both, image_suffix, end):
+            continue
         masks = {stem: path for stem, path in both.items() if stem.endswith(end)}
         images = {stem: path for stem, path in both.items() if stem not in masks}
         if end and list(_suffixes(images, masks, image_suffix, end, False)):
@@ -222,9 +224,30 @@ def _suffixes(
         stems = set(_stripped(images, start))
         ends = _endings(stems, masks) if mask_suffix is None else [mask_suffix]
         for end in ends:
-            others = set(_stripped(masks, end))
-            if stems and (stems <= others if subset else stems == others):
+            if stems and _pairs_all(stems, masks, end, subset):
                 yield start, end
+
+
+def _pairs_all(stems, masks, end: str, subset: bool) -> bool:
+    """Says whether a suffix pairs all stems with masks and, but of `subset`, all masks.
+
+    The first stem without a mask ends it: where names are "photo", "photo (1)", "photo
+    (2)", ... there are as many endings to try as pictures.
+    """
+    if not all(stem + end in masks for stem in stems):
+        return False
+    return subset or sum(mask.endswith(end) for mask in masks) == len(stems)
+
+
+def _could_tell(both, image_suffix: str | None, end: str) -> bool:
+    """Says whether every picture of a folder is a mask by its end or could have one."""
+    starts = ("", *IMAGE_SUFFIXES) if image_suffix is None else (image_suffix,)
+    return all(
+        stem.endswith(end)
+        or not stem.endswith(image_suffix or "")
+        or any(stem.removesuffix(start) + end in both for start in starts)
+        for stem in both
+    )
 
 
 def _endings(stems, masks) -> list[str]:

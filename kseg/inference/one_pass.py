@@ -6,7 +6,14 @@ import numpy as np
 from kseg.backend import trace_once
 from kseg.layers import ValidSize, class_logits
 from kseg.lite import one_image
-from kseg.lite.one_image import finite, fit, ids_of, probabilities_of, resize_channels
+from kseg.lite.one_image import (
+    finite,
+    fit,
+    ids_at,
+    ids_of,
+    probabilities_of,
+    resize_channels,
+)
 from kseg.raster import check_image
 
 
@@ -40,11 +47,8 @@ def batch_logits(model: keras.Model, images: np.ndarray) -> np.ndarray:
         float32 array `(images, height, width, num_classes)`.
     """
     height, width = images.shape[1:3]
-    fixed = fixed_size(model)
-    if None not in fixed:
-        given = model.output_shape[1:3]
-        seen = np.stack([fit(image, fixed, given) for image in images])
-        logits = _run_model(model, seen)
+    if None not in fixed_size(model):
+        logits = _own_logits(model, images)
         return np.stack([resize_channels(x, (height, width)) for x in logits])
     valid = valid_size(model)
     if valid is None:
@@ -67,9 +71,11 @@ def whole_ids(model, image: np.ndarray) -> np.ndarray:
     Returns:
         uint8 or uint16 array `(height, width)`.
     """
-    if isinstance(model, keras.Model):
-        return ids_of(np.asarray(class_logits(predict_logits(model, image))))
-    return one_image.whole_ids(model, image)
+    if not isinstance(model, keras.Model):
+        return one_image.whole_ids(model, image)
+    if None not in fixed_size(model):
+        return ids_at(_own_logits(model, image[np.newaxis])[0], image.shape[:2])
+    return ids_of(np.asarray(class_logits(predict_logits(model, image))))
 
 
 def whole_probabilities(model, image: np.ndarray) -> np.ndarray:
@@ -144,6 +150,12 @@ def valid_size(model) -> ValidSize | None:
     """Returns the layer that knows the sizes of a U-Net of `valid` convolutions."""
     layers = model.layers if isinstance(model, keras.Model) else ()
     return next((v for v in layers if isinstance(v, ValidSize)), None)
+
+
+def _own_logits(model: keras.Model, images: np.ndarray) -> np.ndarray:
+    """Returns the logits of a network of a fixed size, at the size that it gives."""
+    fixed, given = fixed_size(model), model.output_shape[1:3]
+    return _run_model(model, np.stack([fit(image, fixed, given) for image in images]))
 
 
 def _run_model(model: keras.Model, images: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kseg.inference.blocks import ids_by_blocks
 from kseg.inference.crf_options import Crf, crf_arguments
 from kseg.inference.dense_crf import dense_crf
 from kseg.inference.one_pass import check_model, count_classes, whole_ids
@@ -29,7 +30,8 @@ def predict(
     """Returns the class of every pixel of an image, at the image's own size.
 
     Each view of the image goes through the tiles; the class is that of the highest
-    mean probability over the views, after the CRF.
+    mean probability over the views, after the CRF. The probabilities of the whole image
+    are in memory, but of tiles without blending, views or CRF only those of a block.
 
     Args:
         model: A network of kseg, or a `kseg.export.LiteRTModel`. A model of a fixed
@@ -73,8 +75,11 @@ def predict(
     check_image(image)
     options = (tile, overlap, blend, scales, flip, turns, crf)
     arguments = check_options(model, *options)
-    if tile is None and crf is None and not flip and not turns and set(scales) == {1}:
-        return whole_ids(model, image)
+    if crf is None and not flip and not turns and set(scales) == {1}:
+        if tile is None:
+            return whole_ids(model, image)
+        if blend == "none":
+            return ids_by_blocks(model, image, tile, overlap)
     return ids_of(_probabilities(model, image, options[:-1], arguments))
 
 

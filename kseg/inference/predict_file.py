@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import tqdm
 
+from kseg.inference.blocks import block_side, blocks
 from kseg.inference.crf_options import Crf, crf_halo
 from kseg.inference.dense_crf import dense_crf
 from kseg.inference.one_pass import (
@@ -24,9 +25,8 @@ from kseg.raster import check_output, open_windows, write_bands
 
 # Height and width of tiles, where the network takes any.
 _TILE = 512
-# Bytes of a block's probabilities, and pixels of one that a CRF sees with its halo: it
-# needs far more for each. A block of one tile may have more.
-_BLOCK_BYTES = 1 << 26
+# Pixels of a block that a CRF sees with its halo: it needs far more for each than its
+# probabilities. A block of one tile may have more.
 _CRF_PIXELS = 1 << 20
 
 
@@ -99,10 +99,7 @@ def predict_file(
         check_output(output, size, num_classes)
         side = block or _block_side(size, num_classes, arguments)
         tiles = lay_tiles(model, size, tile, overlap)
-        rows, columns = (
-            _blocks([span.kept for span in spans], side)
-            for spans in (tiles.down, tiles.across)
-        )
+        rows, columns = blocks(tiles.down, side), blocks(tiles.across, side)
         bands = _bands(model, image, rows, columns, views, arguments)
         write_bands(output, bands, size, labels)
 
@@ -126,7 +123,7 @@ def _block_side(size: tuple[int, int], num_classes: int, arguments: dict | None)
     Raises:
         ValueError: If the CRF would mostly see what lies around blocks.
     """
-    side = math.isqrt(_BLOCK_BYTES // (4 * num_classes))
+    side = block_side(num_classes)
     if arguments is None:
         return side
     if size[0] * size[1] <= _CRF_PIXELS:  # no halo reaches beyond the image
@@ -141,22 +138,6 @@ def _block_side(size: tuple[int, int], num_classes: int, arguments: dict | None)
             "`block`, to which its memory grows, or smaller deviations."
         )
     return min(side, room)
-
-
-def _blocks(cells: list[slice], side: int) -> list[slice]:
-    """Joins what neighbouring tiles are kept of, up to a side, so that no tile is cut.
-
-    Args:
-        cells: The parts of an axis that one tile each counts for.
-        side: Most pixels of a block, unless one tile has more.
-    """
-    blocks = [cells[0]]
-    for cell in cells[1:]:
-        if cell.stop - blocks[-1].start <= side:
-            blocks[-1] = slice(blocks[-1].start, cell.stop)
-        else:
-            blocks.append(cell)
-    return blocks
 
 
 def _bands(

@@ -47,7 +47,20 @@ def whole_ids(model, image: np.ndarray) -> np.ndarray:
     seen, size = fit(image, model.input_size, model.output_size), image.shape[:2]
     if model.output == "class_map":
         return resize(model.predict_ids(seen), size)
-    channels = [*np.moveaxis(class_scores(finite(model.predict(seen))), -1, 0)]
+    return ids_at(finite(model.predict(seen)), size)
+
+
+def ids_at(scores: np.ndarray, size) -> np.ndarray:
+    """Returns the highest of scores that are resized bilinearly.
+
+    Args:
+        scores: float32 array `(height, width, num_classes)`, as in `class_scores`.
+        size: The new height and width.
+
+    Returns:
+        uint8 or uint16 array of this size.
+    """
+    channels = [*np.moveaxis(class_scores(scores), -1, 0)]
     # One at a time, as those of large images have no place beside each other.
     ids, highest = np.zeros(size, id_dtype(len(channels))), resize(channels[0], size)
     for number, channel in enumerate(channels[1:], 1):

@@ -68,12 +68,12 @@ def boundary_iou(
     rows, columns = labels.shape
     distance = _distance(rows, columns, width)
     scored = scored_pixels(labels, predictions, num_classes, ignore_class)
-    dtype = np.uint8 if num_classes < 255 else np.int32
+    dtype = np.min_scalar_type(num_classes + 1)
     # What is in no band counts as one class more, which is dropped again.
     bands = [
         np.where(_band(np, shifted, num_classes, distance), shifted - 1, num_classes)
         for shifted in (
-            np.where(scored, ids.astype(dtype) + dtype(1), dtype(0))
+            np.where(scored, ids.astype(dtype) + dtype.type(1), dtype.type(0))
             for ids in (labels, predictions)
         )
     ]

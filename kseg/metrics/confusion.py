@@ -22,7 +22,9 @@ from kseg.metrics.class_ids import IgnoreClass, check_ids, ignored_ids, scored_p
 from kseg.metrics.exact_counts import ExactCounts
 from kseg.metrics.mask_metric import MaskMetric
 
-_CHUNK = 2**16  # pixels counted at a time, so that they stay in the cache
+# Pixels counted at a time, so that they stay in the cache; or as many as the table has
+# cells, which is made anew each time.
+_CHUNK = 2**16
 _SMALL = 2**16  # cells of a table that 16 bits can number
 
 
@@ -81,8 +83,9 @@ def _count(
     size = rows * columns
     dtype = np.uint16 if size <= _SMALL else np.int64
     table = np.zeros(size, np.int64)
-    for start in range(0, labels.size, _CHUNK):
-        chunk = slice(start, start + _CHUNK)
+    step = max(_CHUNK, size)
+    for start in range(0, labels.size, step):
+        chunk = slice(start, start + step)
         cells = labels[chunk].astype(dtype)
         cells *= columns
         cells += predictions[chunk].astype(dtype)

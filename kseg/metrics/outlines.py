@@ -4,10 +4,14 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+from scipy.spatial import KDTree
 
 from kseg.metrics.edges import match_edges
 
 NO_BOUNDARY = -1
+# Rows that are searched in any case, where most points are found; and how many searches
+# take as long as a point in a tree does, to build it or to look for a neighbour.
+_ROWS, _TREE = 9, 24
 
 
 def squared_reach(height: int, width: int, tolerance: float) -> int:
@@ -76,6 +80,8 @@ def count_near(
 
     All pixels of all classes stand in one sorted row of numbers, with a margin, so that
     one search for each row of the disk around a point looks for its own class alone.
+    Most points end in one of the first rows. The rows grow with the image: where many
+    points are left for many of them, a tree takes these, whose time does not.
     """
     radius = int(reach**0.5)
     height, width = (length + 2 * radius for length in shape)
@@ -84,15 +90,32 @@ def count_near(
         ids, rows, columns = points.astype(np.int64)
         return np.sort(((ids * height + rows + radius) * width) + columns + radius)
 
-    waiting = numbers(points)
-    sought = np.append(numbers(others), np.iinfo(np.int64).max)
-    for row in sorted(range(-radius, radius + 1), key=abs):
+    waiting, ordered = numbers(points), numbers(others)
+    sought = np.append(ordered, np.iinfo(np.int64).max)
+    rows = sorted(range(-radius, radius + 1), key=abs)
+    for done, row in enumerate(rows):
+        searches = (len(rows) - done) * len(waiting)
+        if done >= _ROWS and searches > _TREE * (len(waiting) + len(ordered)):
+            # As points of one image: its margins keep the classes apart.
+            found = _have_near(waiting, ordered, width, (reach + 0.5) ** 0.5)
+            waiting = waiting[~found]
+            break
         half = int((reach - row**2) ** 0.5)
         first = waiting + (row * width - half)
         found = sought[np.searchsorted(sought, first)] <= first + 2 * half
         waiting = waiting[~found]
     missed = np.bincount(waiting // (height * width), minlength=num_classes)
     return np.bincount(points[0], minlength=num_classes) - missed
+
+
+def _have_near(
+    pixels: np.ndarray, others: np.ndarray, width: int, distance: float
+) -> np.ndarray:
+    """Says which pixels, by their numbers, have one of the others within a distance."""
+    places, sought = (np.stack(np.divmod(n, width), axis=1) for n in (pixels, others))
+    # Balanced trees take much longer to build, and are not faster here.
+    tree = KDTree(sought, balanced_tree=False, compact_nodes=False)
+    return np.isfinite(tree.query(places, distance_upper_bound=distance)[0])
 
 
 def count_pairs(

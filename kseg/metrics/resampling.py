@@ -6,6 +6,7 @@ one image are not independent. The intervals say how far the scores would vary w
 other images of the same kind, not with another training.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -100,22 +101,19 @@ def compared(
     number = len(first.counts)
     pair = ImageScores(*map(np.concatenate, zip(first, second, strict=True)))
     rng = np.random.default_rng(seed + 1)
-    exchanged = np.array_split(
-        rng.integers(0, 2, (samples, number)), -(-samples // _CHUNK)
-    )
-    drawn = _draws(first, samples, seed)
     once = np.ones((1, number), np.int64)
 
-    def differences(own, other) -> dict[str, np.ndarray]:
+    def difference(own, other) -> dict[str, np.ndarray]:
         """Returns differences of samples, of a model's own and the other's images."""
-        pairs = list(zip(own, other, strict=True))
-        ones = _joined(_scores(np.hstack([a, b]), pair) for a, b in pairs)
-        others = _joined(_scores(np.hstack([b, a]), pair) for a, b in pairs)
+        ones = _scores(np.hstack([own, other]), pair)
+        others = _scores(np.hstack([other, own]), pair)
         return {name: others[name] - ones[name] for name in ones}
 
-    seen = differences([once], [0 * once])
-    resampled = differences(drawn, [0 * part for part in drawn])
-    mixed = differences([1 - part for part in exchanged], exchanged)
+    seen = difference(once, 0 * once)
+    drawn = _draws(first, samples, seed)
+    resampled = _joined(difference(part, 0 * part) for part in drawn)
+    exchanged = (rng.integers(0, 2, (n, number)) for n in _parts(samples))
+    mixed = _joined(difference(1 - part, part) for part in exchanged)
     return {
         name: {
             "difference": value[0],
@@ -144,12 +142,22 @@ def _check(images: ImageScores, level: float, samples: int) -> None:
         )
 
 
-def _draws(images: ImageScores, samples: int, seed: int) -> list[np.ndarray]:
-    """Draws how often each image is in each sample, int64 `(some samples, images)`."""
+def _draws(images: ImageScores, samples: int, seed: int) -> Iterator[np.ndarray]:
+    """Draws how often each image is in each sample, int64 `(some samples, images)`.
+
+    Some at a time: all of them would be 8 bytes for each sample and image.
+    """
     number = len(images.counts)
     rng = np.random.default_rng(seed)
-    drawn = rng.multinomial(number, np.full(number, 1 / number), samples)
-    return np.array_split(drawn, -(-samples // _CHUNK))
+    shares = np.full(number, 1 / number)
+    for part in _parts(samples):
+        yield rng.multinomial(number, shares, part)
+
+
+def _parts(samples: int) -> list[int]:
+    """Returns how many samples are scored at a time."""
+    parts = -(-samples // _CHUNK)
+    return [samples * (i + 1) // parts - samples * i // parts for i in range(parts)]
 
 
 def _scores(weights: np.ndarray, images: ImageScores) -> dict[str, np.ndarray]:

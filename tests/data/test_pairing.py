@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from kseg.data import pairing
 from kseg.data.pairing import pair_files, pair_masks, pictures
 
 
@@ -96,6 +97,26 @@ def test_suffixes_are_found(tmp_path, image, mask, one_folder):
     touch(tmp_path / masks, *(mask.format(stem) for stem in stems))
     expected = [(image.format(stem), mask.format(stem)) for stem in stems]
     assert paired(tmp_path, images, masks) == expected
+
+
+@pytest.mark.parametrize("masks", ["i", "m"])
+def test_copies_that_a_browser_has_numbered(tmp_path, monkeypatch, masks):
+    """Each number could be an ending of the first name: they are not all tried out."""
+    stems = ["photo", *(f"photo ({number})" for number in range(1, 60))]
+    touch(tmp_path / "i", *(f"{stem}.png" for stem in stems))
+    touch(tmp_path / masks, *(f"{stem}_mask.png" for stem in stems))
+    passes = []
+    for name in ("_stripped", "_suffixes"):
+        function = getattr(pairing, name)
+
+        def counted(*arguments, function=function):
+            passes.append(function)
+            return function(*arguments)
+
+        monkeypatch.setattr(pairing, name, counted)
+    expected = [(f"{stem}.png", f"{stem}_mask.png") for stem in sorted(stems)]
+    assert paired(tmp_path, "i", masks) == expected
+    assert len(passes) < 10  # over all names
 
 
 def test_suffixes_may_be_given(tmp_path):

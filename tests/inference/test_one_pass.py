@@ -1,5 +1,8 @@
 """One pass: any size comes back, whatever sizes the network takes."""
 
+import tracemalloc
+
+import keras
 import numpy as np
 import pytest
 
@@ -25,3 +28,31 @@ def test_logits_are_those_of_the_network():
     np.testing.assert_allclose(predict_logits(network, image), expected[0], atol=1e-6)
     with pytest.raises(ValueError, match=r"uint8 array \(height, width, 3\)"):
         predict_logits(network, image[..., 0])
+
+
+@pytest.mark.parametrize("num_classes", [1, 48])
+def test_classes_are_enlarged_one_at_a_time(num_classes):
+    """What a network of a fixed size says of a large image is a class map alone."""
+    keras.utils.set_random_seed(0)
+    network = kseg.build(
+        "unet",
+        num_classes=max(num_classes, 2),
+        filters=2,
+        depth=2,
+        input_shape=(16, 16, 3),
+    )
+    if num_classes == 1:
+        network = keras.Model(
+            network.input, network.output[..., 1:] - network.output[..., :1]
+        )
+    blocks = np.random.default_rng(0).integers(0, 256, (10, 8, 3), np.uint8)
+    image = blocks.repeat(50, axis=0).repeat(50, axis=1)
+    logits = predict_logits(network, image)
+    expected = logits.argmax(-1) if num_classes > 1 else logits[..., 0] > 0
+    tracemalloc.start()
+    ids = kseg.predict(network, image)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    np.testing.assert_array_equal(ids, expected)
+    assert len(np.unique(ids)) > 1
+    assert most < 8e6  # the logits of 48 classes have 38 MB

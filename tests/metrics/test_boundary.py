@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from kseg import metrics
+from kseg.metrics import outlines
 
 
 def blobs(shape, num_classes, cell=5, seed=0):
@@ -76,6 +77,42 @@ def test_equals_the_definition(shape, tolerance):
     expected = f1_by_loops(labels, predictions, 6, tolerance)
     np.testing.assert_allclose(score, expected, atol=1e-12)
     assert np.isnan(score[5])
+
+
+@pytest.mark.parametrize("tolerance", [0.01, 0.05, 0.15, 0.4])
+def test_a_tree_finds_what_the_rows_find(monkeypatch, tolerance):
+    """Pixels at the tolerance itself, classes below each other, and absent ones."""
+    labels, predictions = pair_of_blobs((60, 80), 6)
+    predictions[predictions == 4] = 5
+    expected = metrics.boundary_f1(labels, predictions, 6, tolerance=tolerance)
+    taken = []
+    near = outlines._have_near
+    monkeypatch.setattr(
+        outlines, "_have_near", lambda *args: taken.append(1) or near(*args)
+    )
+    monkeypatch.setattr(outlines, "_ROWS", 0)
+    monkeypatch.setattr(outlines, "_TREE", 0)
+    found = metrics.boundary_f1(labels, predictions, 6, tolerance=tolerance)
+    np.testing.assert_array_equal(found, expected)
+    assert len(taken) == 2 and np.isfinite(found).sum() > 4
+    nowhere = metrics.boundary_f1(labels, np.zeros_like(labels), 6, tolerance=tolerance)
+    assert np.nanmax(nowhere) == 0
+
+
+def test_pixels_without_a_partner_are_not_looked_for_in_all_rows(monkeypatch):
+    """Rows grow with the image; what is searched must not, for each pixel."""
+    labels = blobs((120, 160), 3, cell=4)
+    search, searched = np.searchsorted, []
+
+    def counted(numbers, wanted):
+        searched.append(len(wanted))
+        return search(numbers, wanted)
+
+    monkeypatch.setattr(np, "searchsorted", counted)
+    found = metrics.boundary_f1(labels, labels + 3, 6, tolerance=0.5)
+    assert (found == 0).all()
+    pixels = searched[0]
+    assert pixels > 5000 and sum(searched) < 24 * pixels  # of 201 rows
 
 
 def test_distance_equal_to_the_tolerance_is_within():

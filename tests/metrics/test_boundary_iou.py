@@ -1,5 +1,6 @@
 """Boundary IoU against erosions, class by class."""
 
+import importlib
 import math
 
 import keras
@@ -64,6 +65,24 @@ def test_many_classes_and_other_dtypes():
     assert expected[0].sum() > 100 and few[0].sum() > 100
     narrow = labels.astype(np.uint16), predictions.astype(np.int16)
     np.testing.assert_array_equal(metrics.boundary_iou(*narrow, 300, 999), expected)
+
+
+@pytest.mark.parametrize(("num_classes", "bytes_"), [(254, 1), (255, 2), (300, 2)])
+def test_ids_are_no_wider_than_they_must_be(monkeypatch, num_classes, bytes_):
+    """Most of the time goes into moving them."""
+    module = importlib.import_module("kseg.metrics.boundary_iou")
+    band, widths = module._band, []
+
+    def seen(xp, ids, *rest):
+        widths.append(ids.dtype.itemsize)
+        return band(xp, ids, *rest)
+
+    monkeypatch.setattr(module, "_band", seen)
+    ids = np.full((2, 6, 8), num_classes - 1)
+    ids[0, :, 4:] = 0
+    intersection, union = metrics.boundary_iou(*ids, num_classes, None)
+    assert widths == [bytes_, bytes_]
+    assert intersection[-1] > 0 and union[0] > 0 and union[1:-1].sum() == 0
 
 
 def test_void_makes_no_band_but_what_is_behind_it_does():

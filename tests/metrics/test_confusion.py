@@ -141,6 +141,22 @@ def test_matrix_of_more_than_a_chunk_in_any_order_of_memory():
     assert metrics.confusion_matrix(labels[:0], predictions[:0], 5).sum() == 0
 
 
+@pytest.mark.parametrize("num_classes", [5, 256, 600])
+def test_tables_have_no_more_cells_than_there_are_pixels(monkeypatch, num_classes):
+    """Each count of a chunk makes a table anew, which of many classes is large."""
+    count, made = np.bincount, []
+
+    def counted(cells, minlength):
+        made.append(minlength)
+        return count(cells, minlength=minlength)
+
+    monkeypatch.setattr(np, "bincount", counted)
+    ids = np.random.default_rng(0).integers(0, num_classes, (2, 500, 800))
+    matrix = metrics.confusion_matrix(*ids, num_classes, None)
+    assert matrix.sum() == 500 * 800
+    assert sum(made) <= 500 * 800 + num_classes**2
+
+
 @pytest.mark.parametrize(
     ("labels", "predictions", "message"),
     [

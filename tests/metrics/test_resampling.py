@@ -1,6 +1,7 @@
 """Intervals and the paired test, beside scores image by image and known answers."""
 
 import itertools
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -135,6 +136,21 @@ def test_the_paired_test_is_the_one_of_every_exchange():
         mixed.append(abs(difference(ones, others)) >= abs(seen) - 1e-12)
     found = compared(scored(first)[0], scored(second)[0], samples=20000)
     assert found["mean_iou"]["p_value"] == pytest.approx(np.mean(mixed), abs=0.02)
+
+
+@pytest.mark.parametrize("models", [1, 2])
+def test_samples_are_drawn_some_at_a_time(models):
+    """Memory is that of a few of the samples, not of all: 8 bytes an image each."""
+    counts = np.ones((3000, 3, 2), np.int64)
+    images = of_counts(counts)
+    tracemalloc.start()
+    if models == 1:
+        intervals(images, samples=1500)
+    else:
+        compared(images, images, samples=1500)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 1500 * 3000 * 8 / 2
 
 
 def test_other_images_are_refused():
