@@ -1,6 +1,8 @@
-"""How many processors there are for this process."""
+"""What processors there are for this process."""
 
 import os
+import platform
+from pathlib import Path
 
 
 def cores() -> int:
@@ -11,3 +13,14 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def processor() -> str:
+    """Returns the name of the processor, as far as the system tells it."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:  # not Linux
+        pass
+    return platform.processor() or platform.machine()

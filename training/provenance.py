@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 import kseg
-from kseg.cores import cores
+from kseg.cores import cores, processor
 from kseg.data import CachedSource, Source
 from kseg.data.in_threads import in_threads
 
@@ -39,17 +39,6 @@ def environment() -> dict[str, str]:
         "processor": processor(),
         "devices": ", ".join(devices()),
     }
-
-
-def processor() -> str:
-    """Returns the name of the processor, as far as the system tells it."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:  # not Linux
-        pass
-    return platform.processor() or platform.machine()
 
 
 def devices() -> list[str]:

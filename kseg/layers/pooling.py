@@ -66,25 +66,47 @@ class AdaptiveAveragePooling2D(keras.layers.Layer):
         super().__init__(**kwargs)
         self.bins = bins
 
-    def call(self, x):
+    def call(self, x, training=None):
         """Pools.
 
         Args:
             x: Float tensor `(batch, height, width, channels)`.
+            training: Whether gradients are wanted.
 
         Returns:
             Float tensor `(batch, bins, bins, channels)`.
         """
-        return self._pool_side(self._pool_side(x, axis=1), axis=2)
+        for axis in (1, 2):  # a mean of means, as a bin's rows are alike
+            size = ops.shape(x)[axis]
+            if isinstance(size, int) and size % self.bins == 0:
+                # One operator, whose gradient needs no map per bin.
+                length = size // self.bins
+                window = (length, 1) if axis == 1 else (1, length)
+                x = ops.average_pool(x, window, window, data_format="channels_last")
+            elif training:
+                x = self._by_product(x, axis)
+            else:
+                x = self._by_slices(x, axis)
+        return x
 
-    def _pool_side(self, x, axis):
-        """Averages along one axis; a mean of means, as a bin's rows are alike."""
+    def _by_product(self, x, axis):
+        """Averages along one axis; a gradient of slices would be a map per bin."""
+        _, height, width, channels = ops.shape(x)
+        size = height if axis == 1 else width
+        bins, pixels = ops.arange(self.bins)[:, None], ops.arange(size)
+        start, end = bins * size // self.bins, -(-(bins + 1) * size // self.bins)
+        inside = ops.cast((pixels >= start) & (pixels < end), x.dtype)
+        count = ops.cast(end - start, x.dtype)
+        if axis == 2:
+            return ops.matmul(inside, x) / count
+        rows = ops.reshape(x, (-1, height, width * channels))
+        return ops.reshape(
+            ops.matmul(inside, rows) / count, (-1, self.bins, width, channels)
+        )
+
+    def _by_slices(self, x, axis):
+        """Averages along one axis by operators that devices take."""
         size = ops.shape(x)[axis]
-        if isinstance(size, int) and size % self.bins == 0:
-            # One operator, whose gradient needs no map per bin.
-            length = size // self.bins
-            window = (length, 1) if axis == 1 else (1, length)
-            return ops.average_pool(x, window, window, data_format="channels_last")
         means = []
         for i in range(self.bins):
             # Rounded up without negative numbers, which ONNX divides otherwise.

@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from kseg.layers import (
     BatchNormalization,
@@ -79,6 +80,71 @@ def test_batch_norm_is_that_of_keras_with_a_momentum_of_0_9():
         )
     for a, b in zip(ours.get_weights(), theirs.get_weights(), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5)
+
+
+def trained(layer, x):
+    """What a step of training needs of a layer, and the types of its operators."""
+
+    @tf.function(autograph=False)
+    def step(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            result = layer(x, training=True)
+            # By a weight per value: the gradient of a plain sum is 0.
+            total = tf.reduce_sum(tf.cast(result, "float32") ** 3)
+        return result, tape.gradient(total, [x, *layer.trainable_weights])
+
+    layer.build(x.shape)
+    layer.gamma.assign(np.linspace(0.5, 2, x.shape[-1]))
+    layer.beta.assign(np.linspace(-1, 1, x.shape[-1]))
+    operations = step.get_concrete_function(x).graph.get_operations()
+    types = {operation.type for operation in operations}
+    found = [*tf.nest.flatten(step(x)), *layer.get_weights()]
+    return [np.asarray(tf.cast(value, "float32")) for value in found], types
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1, 7), (4, 5, 6, 7), (2, 13, 9, 32)])
+@pytest.mark.parametrize(
+    ("policy", "tolerance"), [("float32", 1e-5), ("mixed_bfloat16", 1e-2)]
+)
+def test_one_operator_trains_batch_norm_as_keras_does(shape, policy, tolerance):
+    x = tf.constant(np.random.default_rng(0).normal(3, 2, shape), "float32")
+    options = {"momentum": 0.7, "epsilon": 1e-3, "dtype": policy}
+    expected, many = trained(keras.layers.BatchNormalization(**options), x)
+    actual, few = trained(BatchNormalization(**options), x)
+    assert {"FusedBatchNormV3", "FusedBatchNormGradV3"} <= few
+    assert "FusedBatchNormV3" not in many
+    for ours, theirs in zip(actual, expected, strict=True):
+        scale = max(np.abs(theirs).max(), 1e-3)
+        np.testing.assert_allclose(ours, theirs, atol=tolerance * scale)
+
+
+@pytest.mark.parametrize(
+    ("options", "shape"),
+    [
+        ({"scale": False}, (2, 4, 4, 3)),
+        ({"center": False}, (2, 4, 4, 3)),
+        ({"axis": 1}, (2, 4, 4, 3)),
+        ({"dtype": "float64"}, (2, 4, 4, 3)),
+        ({}, (5, 3)),
+    ],
+)
+def test_what_the_operator_cannot_do_is_done_by_keras(options, shape):
+    x = np.random.default_rng(0).normal(3, 2, shape)
+    ours = BatchNormalization(**options)
+    theirs = keras.layers.BatchNormalization(momentum=0.9, **options)
+    np.testing.assert_allclose(
+        ours(x, training=True), theirs(x, training=True), atol=1e-4
+    )
+    for a, b in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4)
+
+
+def test_a_frozen_batch_norm_keeps_its_statistics_in_training():
+    layer = BatchNormalization()
+    layer.trainable = False
+    x = np.random.default_rng(0).normal(3, 2, (2, 4, 4, 3)).astype("float32")
+    np.testing.assert_allclose(layer(x, training=True), x, rtol=1e-3)
 
 
 def test_batch_norm_is_synchronised_here_and_saved_for_every_backend():

@@ -69,34 +69,50 @@ def bin_means(x, bins):
     ).transpose(2, 0, 1, 3)
 
 
+@pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("bins", [1, 2, 3, 6])
 @pytest.mark.parametrize("size", [(1, 1), (2, 4), (6, 12), (7, 11), (13, 6)])
-def test_bins_are_the_means_of_their_windows(size, bins):
-    actual = AdaptiveAveragePooling2D(bins)(noise(*size))
+def test_bins_are_the_means_of_their_windows(size, bins, training):
+    actual = AdaptiveAveragePooling2D(bins)(noise(*size), training=training)
     assert actual.shape == (2, bins, bins, 3)
     np.testing.assert_allclose(actual, bin_means(noise(*size), bins), atol=1e-6)
 
 
-def test_one_graph_averages_any_size():
+@pytest.mark.parametrize("training", [False, True])
+def test_one_graph_averages_any_size(training):
     inputs = keras.Input((None, None, 3))
     model = keras.Model(inputs, AdaptiveAveragePooling2D(3)(inputs))
     assert model.output_shape == (None, 3, 3, 3)
     signature = [tf.TensorSpec((None, None, None, 3))]
-    run = tf.function(model, input_signature=signature)
+    run = tf.function(lambda x: model(x, training=training), input_signature=signature)
     for size in ((9, 4), (5, 6), (1, 1)):
         expected = bin_means(noise(*size), 3)
         np.testing.assert_allclose(run(noise(*size)), expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("size", [(9, 6), (7, 5)])
-def test_every_pixel_has_its_share_of_the_gradient(size):
+def test_every_pixel_has_its_share_of_the_gradient(size, training):
     x = tf.constant(noise(*size))
     with tf.GradientTape() as tape:
         tape.watch(x)
-        total = tf.reduce_sum(AdaptiveAveragePooling2D(3)(x))
+        total = tf.reduce_sum(AdaptiveAveragePooling2D(3)(x, training=training))
     gradient = tape.gradient(total, x)
     assert np.all(gradient > 0)
     np.testing.assert_allclose(tf.reduce_sum(gradient), 2 * 3 * 3 * 3, rtol=1e-5)
+
+
+def test_in_training_no_gradient_is_a_map_per_bin():
+    @tf.function
+    def gradient(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            pooled = AdaptiveAveragePooling2D(6)(x, training=True)
+        return tape.gradient(pooled, x)
+
+    graph = gradient.get_concrete_function(tf.TensorSpec((2, 7, 11, 3))).graph
+    types = {operation.type for operation in graph.get_operations()}
+    assert "MatMul" in str(types) and "StridedSliceGrad" not in types
 
 
 def test_a_saved_adaptive_pooling_is_the_same_layer():
