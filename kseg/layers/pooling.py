@@ -94,7 +94,7 @@ class AdaptiveAveragePooling2D(keras.layers.Layer):
         _, height, width, channels = ops.shape(x)
         size = height if axis == 1 else width
         bins, pixels = ops.arange(self.bins)[:, None], ops.arange(size)
-        start, end = bins * size // self.bins, -(-(bins + 1) * size // self.bins)
+        start, end = self._bounds(bins, size)
         inside = ops.cast((pixels >= start) & (pixels < end), x.dtype)
         count = ops.cast(end - start, x.dtype)
         if axis == 2:
@@ -104,14 +104,20 @@ class AdaptiveAveragePooling2D(keras.layers.Layer):
             ops.matmul(inside, rows) / count, (-1, self.bins, width, channels)
         )
 
+    def _bounds(self, number, size):
+        """Returns where a bin begins, rounded down, and ends, rounded up.
+
+        Without negative numbers, which ONNX divides otherwise.
+        """
+        end = (number + 1) * size + self.bins - 1
+        return number * size // self.bins, end // self.bins
+
     def _by_slices(self, x, axis):
         """Averages along one axis by operators that devices take."""
         size = ops.shape(x)[axis]
         means = []
         for i in range(self.bins):
-            # Rounded up without negative numbers, which ONNX divides otherwise.
-            start = i * size // self.bins
-            end = ((i + 1) * size + self.bins - 1) // self.bins
+            start, end = self._bounds(i, size)
             pixels = x[:, start:end] if axis == 1 else x[:, :, start:end]
             means.append(ops.mean(pixels, axis=axis, keepdims=True))
         while len(means) > 1:  # LiteRT's fast kernels join five maps at the most
