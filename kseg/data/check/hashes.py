@@ -22,6 +22,8 @@ from scipy import fft
 NEAR = 4
 _SIDE = 32
 _FLAT = 2.0  # grey levels
+# Pairs of hashes that are compared at a time.
+_TOGETHER = 1 << 18
 
 
 def content_hash(*arrays: np.ndarray) -> bytes:
@@ -60,8 +62,9 @@ def nearest(
 
     Two hashes that differ in at most d of 64 bits are equal in one of d + 1 bands of
     bits, so only those that share a band are compared, and of equal ones, such as of
-    a camera that stands still, one a group: the time grows with their number, and
-    with the number of pairs only where all look alike and few are equal.
+    a camera that stands still, one a group. A hash that has a near one is not compared
+    with farther ones. So the time grows with their number, and with the number of pairs
+    only where many share a band and few are near.
 
     Args:
         hashes: uint64 array `(n,)`.
@@ -88,28 +91,71 @@ def nearest(
 def _nearest_of_different(
     hashes: np.ndarray, groups: np.ndarray, distance: int
 ) -> np.ndarray:
-    """Does so for hashes that are all different in their group; int `(2, n)`."""
+    """Does so for hashes that are all different in their group; int `(2, n)`.
+
+    Near ones are looked for first, in few long bands: of images that all look alike
+    most are found there, and only the others look into the many of short bands.
+    """
     best = np.full((2, len(hashes)), -1)
     least = np.full((2, len(hashes)), distance + 1)
-    for band in _bands(hashes, distance + 1):
-        order = np.argsort(band, kind="stable")
-        left = np.arange(len(hashes))
-        for step in itertools.count(1):
-            left = left[left + step < len(hashes)]
-            left = left[band[order[left]] == band[order[left + step]]]
-            if not left.size:
-                break
-            one, two = order[left], order[left + step]
-            bits = np.bitwise_count(hashes[one] ^ hashes[two])
-            near = bits <= distance
-            one, two, bits = one[near], two[near], bits[near].astype(int)
-            other = (groups[one] != groups[two]).astype(int)
-            # Each place comes once on either side: no write hides another.
-            for place, partner in ((one, two), (two, one)):
-                better = bits < least[other, place]
-                at = other[better], place[better]
-                least[at], best[at] = bits[better], partner[better]
+    known = 0  # what is as near as this is the nearest
+    for reach in sorted({distance // 4, distance // 2, distance}):
+        for band in _bands(hashes, reach + 1):
+            order = np.lexsort((groups, band))
+            changes = np.diff(band[order]) != 0
+            of_band = _runs(changes)
+            of_group = _runs(changes | (np.diff(groups[order]) != 0))
+            itself = np.arange(len(order)), np.arange(len(order)) + 1
+            _compare(hashes, order, of_group, itself, best[0], least[0], known)
+            _compare(hashes, order, of_band, of_group, best[1], least[1], known)
+        known = reach + 1
     return best
+
+
+def _runs(changes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns for every place where its run begins and ends.
+
+    Args:
+        changes: Between which neighbours there is a border, booleans `(n - 1,)`.
+    """
+    edges = np.concatenate([[0], np.flatnonzero(changes) + 1, [len(changes) + 1]])
+    lengths = np.diff(edges)
+    return np.repeat(edges[:-1], lengths), np.repeat(edges[1:], lengths)
+
+
+def _compare(hashes, order, among, without, best, least, known: int) -> None:
+    """Compares hashes with those of a run, but for those of a run inside of it.
+
+    Args:
+        hashes: uint64 array `(n,)`.
+        order: In which they lie in runs.
+        among: Begin and end of the run for every place in this order.
+        without: Of the run inside, likewise.
+        best: Of each hash the nearest so far, which is written to.
+        least: Of each hash the bits in which that differs, likewise.
+        known: A hash whose nearest differs in as many bits, or fewer, is left alone.
+    """
+    begin, inner = among[0], without[0]
+    skipped = without[1] - inner
+    count = among[1] - begin - skipped
+    left = np.flatnonzero((least[order] > known) & (count > 0))
+    step = 0
+    while left.size:
+        width = min(max(_TOGETHER // left.size, 1), int(count[left].max()) - step)
+        offset = np.arange(step, step + width)
+        there = offset < count[left, None]
+        place = begin[left, None] + offset
+        place += np.where(place >= inner[left, None], skipped[left, None], 0)
+        partners = order[np.where(there, place, 0)]
+        own = order[left]
+        bits = np.bitwise_count(hashes[own, None] ^ hashes[partners])
+        bits[~there] = 64
+        nearest = np.arange(len(left)), bits.argmin(axis=1)
+        better = bits[nearest] < least[own]
+        least[own[better]] = bits[nearest][better]
+        best[own[better]] = partners[nearest][better]
+        step += width
+        left = left[(least[own] > known) & (count[left] > step)]
 
 
 def _bands(hashes: np.ndarray, count: int):

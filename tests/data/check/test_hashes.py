@@ -100,6 +100,35 @@ def test_a_camera_that_stands_still(monkeypatch):
     assert (across >= 0).all() and (groups[across] != groups).all()
 
 
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_view_that_hardly_changes(monkeypatch, alone):
+    """Who has a near neighbour is not compared with all that look alike."""
+    count, compared = np.bitwise_count, []
+
+    def counted(bits):
+        compared.append(bits.size)
+        return count(bits)
+
+    monkeypatch.setattr(np, "bitwise_count", counted)
+    each = []
+    for images in (3000, 24_000):
+        rng = np.random.default_rng(0)
+        bits = np.packbits(rng.random((images, 64)) < 0.03, axis=1)
+        hashes = np.unique(bits.view(np.uint64)[:, 0])
+        groups = np.arange(len(hashes)) % 2
+        if alone:  # and the other group shows something else
+            groups = np.repeat([0, 1], len(hashes))
+            other = rng.integers(0, 2**64, len(hashes), np.uint64)
+            hashes = np.concatenate([hashes, other])
+        compared.clear()
+        inside, across = nearest(hashes, groups)
+        each.append(sum(compared) / len(hashes))
+        assert (inside[groups == 0] >= 0).mean() > 0.99
+        assert ((across >= 0).mean() > 0.9) == (not alone)
+    assert len(hashes) > 8000
+    assert each[1] < 1.5 * each[0]
+
+
 @pytest.mark.parametrize("distance", [0, 1, 4, 7])
 def test_nearest_is_what_all_pairs_give(distance):
     rng = np.random.default_rng(distance)
