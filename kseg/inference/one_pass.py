@@ -148,9 +148,8 @@ def valid_size(model) -> ValidSize | None:
 
 def _run_model(model: keras.Model, images: np.ndarray) -> np.ndarray:
     """Returns the logits that a network gives for images of a size it takes."""
-    trace_once(model)
-    batch = images.astype("float32")
-    return finite(np.asarray(model.predict_on_batch(batch), "float32"))
+    trace_once(model, images.dtype)
+    return finite(np.asarray(model.predict_on_batch(images), "float32"))
 
 
 def check_model(model) -> None:
