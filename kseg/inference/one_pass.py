@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from kseg.backend import trace_once
-from kseg.layers import ValidSize, class_logits
+from kseg.layers import ValidSize
 from kseg.lite import one_image
 from kseg.lite.one_image import finite, fit, ids_of, probabilities_of, resize_channels
 from kseg.raster import check_image
@@ -68,7 +68,7 @@ def whole_ids(model, image: np.ndarray) -> np.ndarray:
         uint8 or uint16 array `(height, width)`.
     """
     if isinstance(model, keras.Model):
-        return ids_of(np.asarray(class_logits(predict_logits(model, image))))
+        return ids_of(predict_logits(model, image))
     return one_image.whole_ids(model, image)
 
 

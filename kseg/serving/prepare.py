@@ -7,7 +7,6 @@ import numpy as np
 
 from kseg.inference.one_pass import batch_logits, check_model, fixed_size
 from kseg.labels import Labels
-from kseg.layers import class_logits
 from kseg.lite.one_image import (
     finite,
     fit,
@@ -37,7 +36,7 @@ def prepare(name: str, models: Sequence, labels: Labels) -> ServedModel:
     first = models[0]
     check_model(first)
     if isinstance(first, keras.Model):
-        output, batches, ids = "logits", True, _keras_ids
+        output, batches, ids = "logits", True, ids_of
         runs = [_keras_run(model) for model in models]
     else:
         output, batches = first.output, getattr(first, "takes_batches", False)
@@ -47,11 +46,6 @@ def prepare(name: str, models: Sequence, labels: Labels) -> ServedModel:
     sample, *_ = [run(np.zeros((1, height, width, 3), np.uint8))[0] for run in runs]
     channels = None if output == "class_map" else sample.shape[-1]
     return ServedModel(name, labels, output, channels, batches, tuple(runs), ids)
-
-
-def _keras_ids(logits: np.ndarray) -> np.ndarray:
-    """Returns the class ids of logits."""
-    return ids_of(np.asarray(class_logits(logits)))
 
 
 # Of what files give.
