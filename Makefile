@@ -20,7 +20,7 @@ test-slow: $(VENV)/installed
 test-jax: $(JAX_VENV)/installed
 	KERAS_BACKEND=jax $(JAX_VENV)/bin/python -m pytest -m "not slow" \
 		tests/without_tensorflow tests/data/test_feed.py tests/data/test_augment_layer.py \
-		tests/layers/test_mean_field.py tests/training/test_compiles_once.py \
+		tests/layers/test_mean_field.py tests/training/test_compiled_steps.py \
 		tests/training/test_recompute.py
 
 # Converted networks beside the originals in PyTorch, the dense CRF beside pydensecrf.

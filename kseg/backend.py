@@ -26,7 +26,7 @@ def import_backend() -> None:
             tf.config.list_logical_devices()
 
 
-def trace_once(model) -> None:
+def trace_once(model, dtype) -> None:
     """Has TensorFlow trace a network for `predict` once, whatever batches come.
 
     Left alone, Keras (3.15) traces for the first shape and again when others come, and
@@ -35,6 +35,7 @@ def trace_once(model) -> None:
 
     Args:
         model: A functional `keras.Model` of one input.
+        dtype: The type of the batches.
     """
     import keras
 
@@ -50,5 +51,5 @@ def trace_once(model) -> None:
     xla, model.jit_compile = model.jit_compile, False
     model.make_predict_function()
     model.jit_compile = xla
-    batch = tf.TensorSpec(image.shape, image.dtype)
+    batch = tf.TensorSpec(image.shape, dtype)
     model.predict_function.get_concrete_function([(batch,)])

@@ -88,7 +88,7 @@ def keras_feed(
 
     Returns:
         A `keras.utils.PyDataset` of `(images, masks)` or `(images, masks, weights)`
-        as `Examples.batch` describes them, in float32, int32 and float32.
+        as `Examples.batch` describes them.
     """
     workers = _workers(workers)
     _one_thread_a_worker()
@@ -186,6 +186,5 @@ class _PyDataset(keras.utils.PyDataset):
                 self._pending[each] = self._pool.submit(
                     self._batch, self._start_step + each
                 )
-        images, masks, *weights = self._pending.pop(step).result()
-        targets = [masks.astype("int32"), *weights]
-        return images.astype("float32"), *_by_output(targets, self._outputs)
+        images, *targets = self._pending.pop(step).result()
+        return images, *_by_output(targets, self._outputs)

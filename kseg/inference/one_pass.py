@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from kseg.backend import trace_once
-from kseg.layers import ValidSize, class_logits
+from kseg.layers import ValidSize
 from kseg.lite import one_image
 from kseg.lite.one_image import (
     finite,
@@ -75,7 +75,7 @@ def whole_ids(model, image: np.ndarray) -> np.ndarray:
         return one_image.whole_ids(model, image)
     if None not in fixed_size(model):
         return ids_at(_own_logits(model, image[np.newaxis])[0], image.shape[:2])
-    return ids_of(np.asarray(class_logits(predict_logits(model, image))))
+    return ids_of(predict_logits(model, image))
 
 
 def whole_probabilities(model, image: np.ndarray) -> np.ndarray:
@@ -160,9 +160,8 @@ def _own_logits(model: keras.Model, images: np.ndarray) -> np.ndarray:
 
 def _run_model(model: keras.Model, images: np.ndarray) -> np.ndarray:
     """Returns the logits that a network gives for images of a size it takes."""
-    trace_once(model)
-    batch = images.astype("float32")
-    return finite(np.asarray(model.predict_on_batch(batch), "float32"))
+    trace_once(model, images.dtype)
+    return finite(np.asarray(model.predict_on_batch(images), "float32"))
 
 
 def check_model(model) -> None:

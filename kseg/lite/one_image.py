@@ -86,7 +86,13 @@ def whole_probabilities(model, image: np.ndarray) -> np.ndarray:
 
 
 def ids_of(scores: np.ndarray) -> np.ndarray:
-    """Returns the highest of scores `(..., num_classes)` as uint8, or else uint16."""
+    """Returns the highest of scores `(..., num_classes)` as uint8, or else uint16.
+
+    Args:
+        scores: Float array; of one channel, it is the logit of class 1 against class 0.
+    """
+    if scores.shape[-1] == 1:
+        return (scores[..., 0] > 0).astype(np.uint8)
     return scores.argmax(-1).astype(id_dtype(scores.shape[-1]))
 
 

@@ -8,7 +8,6 @@ import numpy as np
 from kseg.inference.one_pass import batch_logits, check_model, fixed_size
 from kseg.labels import Labels
 from kseg.lite.one_image import (
-    class_scores,
     finite,
     fit,
     ids_of,
@@ -52,7 +51,7 @@ def prepare(name: str, models: Sequence, labels: Labels) -> ServedModel:
 _IDS = {
     "class_map": lambda ids: ids,
     "probabilities": ids_of,
-    "logits": lambda logits: ids_of(class_scores(logits)),
+    "logits": ids_of,
 }
 
 

@@ -171,7 +171,7 @@ def test_the_keras_feed_is_the_stream(textured, start_step, workers):
     assert feed.workers == 1 and not feed.use_multiprocessing  # Keras's own
     for step in (0, 1, 2, 3, 9, 4, 0, 0, 1, 8):  # in any order
         images, masks = feed[step]
-        assert images.dtype == np.float32 and masks.dtype == np.int32
+        assert images.dtype == masks.dtype == np.uint8
         assert_same((images, masks), examples.batch(start_step + step))
 
 
