@@ -74,10 +74,11 @@ def run(arguments) -> int:
     directory = arguments.output or Path("exports") / path.stem
     if arguments.diagnose:
         return diagnose_export(arguments, path, model, labels, size, directory)
-    val, calibration, examples = None, [], []
+    source, calibration, examples = None, [], []
     if arguments.data:
         train = open_data(arguments, "train", labels)
         val = open_data(arguments, "val", labels)
+        source = FittedSource(val, size)
         calibration = [image for image, _ in fitted(train, size, CALIBRATION_IMAGES)]
         examples = [] if arguments.dossier else fitted(val, size)
     rows = deploy(
@@ -93,7 +94,6 @@ def run(arguments) -> int:
     )
     if arguments.dossier:
         files = litert_files(path.stem, directory, formats)
-        source = FittedSource(val, size)
         return _dossier(arguments, model, path.stem, directory, source, files, limits)
     print(markdown_table(rows) if rows else f"written to {directory}")
     return 0
