@@ -78,7 +78,12 @@ PACKAGES = {
 }
 TENSORFLOW = {"ai_edge_litert", "tensorflow", "tensorflow_datasets"}
 # Of rows 0 to 2, what asks for the backend and calls it, inside a function.
-CALLS_BACKEND = {"kseg.backend", "kseg.layers.enlarged", "kseg.layers.resize"}
+CALLS_BACKEND = {
+    "kseg.backend",
+    "kseg.layers.convolution",
+    "kseg.layers.enlarged",
+    "kseg.layers.resize",
+}
 # What runs LiteRT files, and imports its runtime inside a function.
 RUNS_LITERT = {"kseg.lite.litert_model"}
 # The builders are classes of TensorFlow Datasets; `data` imports them in functions.
