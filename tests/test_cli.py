@@ -35,8 +35,8 @@ def size_of(path):
         return picture.size
 
 
-COMMANDS = """train list import check prepare bench-data sweep results evaluate predict
-compare report export convert doctor lr-find"""
+COMMANDS = """train list import check prepare bench-data sweep results evaluate compare
+report predict batch serve export demo convert doctor lr-find"""
 
 
 @pytest.mark.parametrize(
