@@ -77,21 +77,35 @@ def warp(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
     offsets = np.array([(y - 1) * width + x - 1 for y, x in _AROUND])
     bits = 1 << np.arange(8)
 
-    waiting = np.flatnonzero(warped != goal)
-    while waiting.size:
-        flipped = False
-        rows, columns = waiting // width, waiting % width
-        # Pixels two apart are in no common neighbourhood: a quarter goes at once.
+    # Pixels two apart are in no common neighbourhood: a quarter goes at once. One that
+    # stays is looked at again when a neighbour has flipped.
+    differ = warped != goal
+    waiting = [[part] for part in _quarters(np.flatnonzero(differ), width)]
+    is_waiting, order = differ.copy(), np.empty(differ.size, np.int64)
+    while any(waiting):
         for quarter in range(4):
-            pixels = waiting[(rows % 2 * 2 + columns % 2) == quarter]
+            if not waiting[quarter]:
+                continue
+            pixels = np.concatenate(waiting[quarter])
+            waiting[quarter], is_waiting[pixels] = [], False
             keys = warped[pixels[:, np.newaxis] + offsets] @ bits
             pixels = pixels[simple[keys]]
-            warped[pixels] = goal[pixels]
-            flipped |= pixels.size > 0
-        if not flipped:
-            break
-        waiting = waiting[warped[waiting] != goal[waiting]]
+            warped[pixels], differ[pixels] = goal[pixels], False
+            near = (pixels[:, np.newaxis] + offsets).ravel()
+            near = near[differ[near] & ~is_waiting[near]]
+            order[near] = places = np.arange(near.size)
+            near = near[order[near] == places]  # each once
+            is_waiting[near] = True
+            if near.size:
+                for parts, part in zip(waiting, _quarters(near, width), strict=True):
+                    parts.append(part)
     return warped.reshape(-1, width)[1:-1, 1:-1]
+
+
+def _quarters(pixels: np.ndarray, width: int) -> list[np.ndarray]:
+    """Divides pixels by whether their row and their column are even."""
+    quarter = pixels // width % 2 * 2 + pixels % width % 2
+    return [pixels[quarter == number] for number in range(4)]
 
 
 @functools.cache

@@ -5,6 +5,7 @@ import pytest
 import scipy.ndimage
 
 from kseg import metrics
+from kseg.metrics import warping
 from kseg.metrics.warping import _AROUND, _simple_points
 
 EIGHT = np.ones((3, 3), int)
@@ -50,6 +51,37 @@ def test_the_topology_stays(seed):
     assert 0 < error < metrics.pixel_error(truth, prediction)
     # Nothing but pixels of disagreement was flipped.
     assert (warped == truth)[truth == prediction].all()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_no_simple_point_is_left(seed):
+    """Pixels that stayed are looked at again when it matters."""
+    truth, prediction = blobs(seed, 0.5), blobs(seed + 20, 0.4)
+    warped = np.pad(metrics.warp(truth, prediction), 1)
+    simple, left = _simple_points(), warped != np.pad(prediction, 1)
+    for row, column in np.argwhere(left):
+        around = [warped[row + y - 1, column + x - 1] for y, x in _AROUND]
+        key = sum(1 << bit for bit, cell in enumerate(around) if cell)
+        assert not simple[key]
+    assert left.any()
+
+
+def test_pixels_are_not_all_looked_at_for_every_step(monkeypatch):
+    """A cell grows a line at a time: only what is beside the line may flip."""
+    looked = []
+
+    class Counted(np.ndarray):
+        def __getitem__(self, keys):
+            looked.append(np.size(keys))
+            return super().__getitem__(keys)
+
+    table = _simple_points().view(Counted)
+    monkeypatch.setattr(warping, "_simple_points", lambda: table)
+    truth, prediction = np.zeros((2, 120, 120), bool)
+    truth[10:20, 10:-10] = prediction[10:-10, 10:-10] = True
+    assert (metrics.warp(truth, prediction) == prediction).all()
+    flips = np.count_nonzero(truth != prediction)
+    assert flips < sum(looked) < 8 * flips  # of 90 lines
 
 
 def test_borders_move_for_nothing():
