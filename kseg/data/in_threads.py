@@ -1,5 +1,6 @@
 """Many examples at once, under a progress bar."""
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -9,6 +10,9 @@ import tqdm
 from kseg.cores import cores
 
 _Result = TypeVar("_Result")
+
+# Positions that each thread is ahead: while one takes long, the others go on.
+_AHEAD = 64
 
 
 def in_threads(
@@ -30,9 +34,24 @@ def in_threads(
     Yields:
         What it returns, in order.
     """
-    pool = ThreadPoolExecutor(workers or cores())
+    workers = workers or cores()
+    pool = ThreadPoolExecutor(workers)
     try:
-        results = pool.map(function, range(count))
+        results = _in_order(pool, function, count, _AHEAD * workers)
         yield from tqdm.tqdm(results, what, count, leave=False, unit="image")
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _in_order(
+    pool: ThreadPoolExecutor,
+    function: Callable[[int], _Result],
+    count: int,
+    ahead: int,
+) -> Iterator[_Result]:
+    """Yields results in order; `pool.map` would keep a call for every position."""
+    pending = deque(pool.submit(function, index) for index in range(min(ahead, count)))
+    for index in range(count):
+        yield pending.popleft().result()
+        if index + ahead < count:
+            pending.append(pool.submit(function, index + ahead))
