@@ -5,7 +5,7 @@ JAX_VENV := .venv-jax
 BEAM_VENV := .venv-beam
 MEDIAPIPE_VENV := .venv-mediapipe
 
-.PHONY: demo test test-slow test-jax test-peers test-beam test-mediapipe lint types docs browser install install-jax clean
+.PHONY: demo bench test test-slow test-jax test-peers test-beam test-mediapipe lint types docs browser install install-jax clean
 
 demo: $(VENV)/installed
 	$(VENV)/bin/python training/run.py demo --resume
@@ -15,6 +15,10 @@ test: $(VENV)/installed
 
 test-slow: $(VENV)/installed
 	$(VENV)/bin/python -m pytest -m slow
+
+# Every benchmark, beside the peers, and docs/benchmarks.md.
+bench: $(VENV)/peers $(JAX_VENV)/installed
+	$(VENV)/bin/python benchmarks/bench.py
 
 # The same training without TensorFlow, on JAX.
 test-jax: $(JAX_VENV)/installed
