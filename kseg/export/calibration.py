@@ -24,7 +24,7 @@ from kseg.quiet import quiet
 def checked_images(
     images: Iterable[np.ndarray] | None, shape: tuple[int, ...]
 ) -> list[np.ndarray]:
-    """Returns images to calibrate on, once they are what they should be.
+    """Returns images to calibrate on, checked; together they span 0 to 255.
 
     Args:
         images: As `calibration` in `kseg.export.export_litert`.
@@ -41,6 +41,10 @@ def checked_images(
         )
     for image in found:
         check_image(image, shape)
+    # The input's scale comes from the values seen. Two pixels pin it to one step per
+    # byte, so that the file takes an image's bytes as they are.
+    found[0] = found[0].copy()
+    found[0][0, 0], found[0][-1, -1] = 0, 255
     return found
 
 
@@ -117,8 +121,7 @@ def _ranges(
         for index, (low, high) in ranges.items():
             values = interpreter.get_tensor(index)
             ranges[index] = min(low, values.min()), max(high, values.max())
-    # One step per byte, so that the file takes an image's bytes as they are.
-    return {**ranges, image: (0.0, 255.0)}
+    return ranges
 
 
 def quantise(

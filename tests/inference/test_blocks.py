@@ -53,7 +53,7 @@ def test_no_tile_runs_twice(network, image, monkeypatch):
     monkeypatch.setattr(
         tiling,
         "batch_probabilities",
-        lambda model, batch: seen.append(len(batch)) or run(model, batch),
+        lambda model, batch, *rest: seen.append(len(batch)) or run(model, batch, *rest),
     )
     options = {"tile": (128, 128), "overlap": 64}
     whole = predict(network, image, **options)
