@@ -6,8 +6,10 @@ Each runs in a process of its own and nothing else at that time. What it printed
 `benchmarks/results/NAME.json`, with its command, the machine and the versions, and all
 of them make `docs/benchmarks.md`; names alone take those anew. A benchmark whose data
 or packages are not there is left out with its reason, and keeps its last results. The
-data of CamVid lies in `.data/camvid`. `--quick` tries those that have a quick form, in
-that form, and writes nothing. `pip install "kseg[tensorflow,image,peers,dev]"`.
+data of CamVid lies in `.data/camvid`, and Google's file of `inference.py` in `.data`.
+What was predicted, found and mended is in `benchmarks/notes/NAME.md`. `--quick` tries
+those that have a quick form, in that form, and writes nothing.
+`pip install "kseg[tensorflow,image,onnx,serve,peers,dev]"`.
 """
 
 import argparse
@@ -26,8 +28,10 @@ from interleaved import machine
 
 REPOSITORY = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"
+NOTES = Path(__file__).parent / "notes"
 PAGE = REPOSITORY / "docs" / "benchmarks.md"
 CAMVID = Path(".data/camvid")
+PUBLISHED = Path(".data/deeplabv3_mnv2_pascal_quant.tflite")
 MODEL = "camvid_deeplabv3plus_mobilenet_v2"
 # Told of where a script speaks of them; and those that all of kseg stands on.
 PEERS = ("albumentations", "onnxruntime", "pydensecrf2", "scikit-learn", "torch")
@@ -52,7 +56,9 @@ class Benchmark(NamedTuple):
 
 BENCHMARKS = {
     "training_step": Benchmark("Training step", quick=("--quick",)),
-    "inference": Benchmark("Inference", quick=("--quick",)),
+    "inference": Benchmark(
+        "Inference", ("--published", str(PUBLISHED)), quick=("--quick",)
+    ),
     "feed": Benchmark(
         "Input pipeline",
         ("--data", "camvid", "--set", f"path={CAMVID}"),
@@ -172,7 +178,7 @@ def page() -> str:
 
 
 def section(name: str, title: str, result: dict) -> str:
-    """Returns the section of a benchmark: its method, its command and its output."""
+    """Returns the section of a benchmark: method, command, output, and its notes."""
     paragraphs = (ast.get_docstring(ast.parse(source(name))) or "").split("\n\n")
     method = [p for p in paragraphs if not p.lstrip().startswith(("python", "KERAS"))]
     output, where = result["output"], ""
@@ -182,7 +188,9 @@ def section(name: str, title: str, result: dict) -> str:
     if not any(line.startswith("|") for line in output.splitlines()):
         output = f"```text\n{output}\n```"
     taken = f"`{result['command']}`, {result['date']}{where}."
-    return "\n\n".join([f"## {title}", *method, taken, output]) + "\n"
+    notes = NOTES / f"{name}.md"
+    told = [notes.read_text(encoding="utf-8").strip()] if notes.is_file() else []
+    return "\n\n".join([f"## {title}", *method, taken, output, *told]) + "\n"
 
 
 _HEAD = """# Benchmarks

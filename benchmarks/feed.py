@@ -8,15 +8,14 @@ which reads files with OpenCV. Of each there are two rows: files that are read i
 epoch, and pictures that are decoded once and kept. The augmentations are those of
 kseg's preset "strong", and their like in albumentations with the same ranges and
 probabilities. Every feed runs in a process of its own, in turn, round by round; a ratio
-is the median over the rounds. `pip install "kseg[tensorflow,peers]"`.
+is to the `DataLoader` that reads as it does, the median over the rounds.
+`pip install "kseg[tensorflow,peers]"`.
 """
 
 import argparse
-import importlib.metadata
 import itertools
 import json
 import os
-import platform
 import subprocess
 import sys
 import time
@@ -26,6 +25,7 @@ from statistics import median
 
 import cv2
 import numpy as np
+from interleaved import machine, table, versions
 
 from kseg.commands.arguments import add_data, read_options
 from kseg.data import (
@@ -69,14 +69,15 @@ def main() -> None:
             )
             name = f"{feed}, {'decoded once' if keep else 'files'}"
             rates.setdefault(name, []).append(json.loads(done.stdout.split("\n")[-2]))
-            print(f"{name:<28} {rates[name][-1]:8.1f} images/s", flush=True)
-    report = {"machine": machine(), "images_per_second": rates, "ratios": ratios(rates)}
-    print(f"\n{report['machine']}")
-    for name, ratio in report["ratios"].items():
-        print(
-            f"{name:<28} {median(rates[name]):8.1f} images/s, {ratio:5.2f} times torch"
-        )
+            print(f"{name:<28} {rates[name][-1]:8.1f} images/s", file=sys.stderr)
+    beside = ratios(rates)
+    rows = [
+        [name, f"{median(values):.0f}", f"{beside[name]:.2f}"]
+        for name, values in rates.items()
+    ]
+    print(f"{where()}\n\n{table(['feed', 'images/s', 'ratio'], rows)}")
     if arguments.output:
+        report = {"machine": where(), "images_per_second": rates, "ratios": beside}
         write_json(arguments.output, report)
 
 
@@ -217,17 +218,11 @@ def ratios(rates: dict[str, list[float]]) -> dict[str, float]:
     }
 
 
-def machine() -> str:
+def where() -> str:
     """Returns what it ran on, and with which versions."""
-    packages = (
-        "torch",
-        "albumentations",
-        "tensorflow",
-        "keras",
-        "opencv-python-headless",
-    )
-    versions = [f"{name} {importlib.metadata.version(name)}" for name in packages]
-    return f"{CORES} cores, {platform.machine()}; {', '.join(versions)}"
+    packages = ("torch", "albumentations", "tensorflow", "keras")
+    told = versions(*packages, "opencv-python-headless")
+    return f"{machine()}; {', '.join(f'{name} {x}' for name, x in told.items())}."
 
 
 if __name__ == "__main__":

@@ -14,8 +14,9 @@ plain ways on as many threads: above 1 is faster. Ways take turns, each in a pro
 its own (`interleaved.py`); memory is the most that it held, and includes loading.
 
 `--published` is Google's file of DeepLab v3 on MobileNetV2, trained with quantisation,
-for images of 513x513. It runs beside kseg's int8 file of that network, `deeplabv3`: the
-published one with LiteRT's own kernels, as XNNPACK refuses it, and kseg's with either.
+for images of 513x513: deeplabv3_mnv2_pascal_quant.tflite of google-coral/edgetpu. It
+runs beside kseg's int8 file of that network, `deeplabv3`: the published one with
+LiteRT's own kernels, as XNNPACK refuses it, and kseg's with either.
 """
 
 import argparse
@@ -255,7 +256,11 @@ def main() -> None:
     arguments = arguments_of_command_line()
     ways = {name: WAYS[name] for name in arguments.ways}
     files = {way["file"] for way in ways.values() if "file" in way}
-    if arguments.published:
+    published = arguments.published
+    if published and not published.is_file():
+        print(f"Left out: {PUBLISHED} (there is no {published}).")
+        published = None
+    if published:
         files.add(SAME)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
@@ -265,10 +270,10 @@ def main() -> None:
         title = "DeepLab v3+ on MobileNetV2"
         size = arguments.size
         found, left_out = compare(arguments, title, ways, folder, size, PLAIN)
-        if arguments.published:
+        if published:
             plain = {"runtime": "plain_litert"}
             ways = {
-                PUBLISHED: {**plain, "file": str(arguments.published.resolve())},
+                PUBLISHED: {**plain, "file": str(published.resolve())},
                 "kseg int8, the same kernels": {**plain, "file": SAME},
                 "kseg int8": {"runtime": "litert", "file": SAME},
             }

@@ -51,7 +51,10 @@ def calibration(size, folder: Path | None) -> list[np.ndarray]:
     """Returns some images of a size, uint8: those of a folder, or random ones."""
     if folder is None:
         rng = np.random.default_rng(0)
-        return [rng.integers(0, 256, (*size, 3), np.uint8) for _ in range(8)]
+        return [
+            rng.integers(0, 256, (*size, 3), np.uint8)
+            for _ in range(CALIBRATION_IMAGES)
+        ]
     from PIL import Image
 
     paths = sorted(path for path in folder.iterdir() if path.is_file())

@@ -16,16 +16,15 @@ that all of it runs.
 """
 
 import argparse
-import importlib.metadata
 import os
-import platform
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from interleaved import machine, versions
 from scale_laws.law import Law, Measured
 from scale_laws.measure import knows_memory, measure_memory, measure_time
 
-from kseg.cores import cores
 from kseg.files import write_json
 from kseg.quiet import quiet
 
@@ -47,7 +46,7 @@ def main() -> None:
     with quiet():
         from scale_laws.every import LAWS
     laws = [law for law in LAWS if _is_meant(law, arguments.only)]
-    print(f"{machine()}\n\nWhat must be:\n")
+    print(f"{where()}\n\nWhat must be:\n")
     print("\n".join(predictions(laws)))
     print("\nWhat was found:\n")
     print("| part | law | from | to | must | found | |\n|---|---|--:|--:|--:|--:|---|")
@@ -61,12 +60,12 @@ def main() -> None:
     found.sort(key=lambda measured: laws.index(measured.law))
     if arguments.json:
         figures = [measured.to_dict() for measured in found]
-        write_json(arguments.json, {"machine": machine(), "laws": figures})
+        write_json(arguments.json, {"machine": where(), "laws": figures})
     if arguments.plots:
         from scale_laws.plots import write_plots
 
         for path in write_plots(arguments.plots, found):
-            print(f"{path}: {path.stat().st_size / 1e3:.0f} kB")
+            print(f"wrote {path}", file=sys.stderr)
 
 
 def _is_meant(law: Law, words: Sequence[str] | None) -> bool:
@@ -136,12 +135,11 @@ def in_words(value: float, unit: str) -> str:
     return f"{value:.0f} {_UNITS[unit]}"
 
 
-def machine() -> str:
+def where() -> str:
     """Returns what it ran on, and with which versions."""
-    packages = ("kseg", "keras", "tensorflow", "numpy", "scipy", "scikit-image")
-    versions = [f"{name} {importlib.metadata.version(name)}" for name in packages]
-    python = f"Python {platform.python_version()}"
-    return f"{cores()} cores, {platform.machine()}; {python}, {', '.join(versions)}"
+    packages = ("keras", "tensorflow", "numpy", "scipy", "scikit-image")
+    told = [f"{name} {version}" for name, version in versions(*packages).items()]
+    return f"{machine()}; {', '.join(told)}."
 
 
 if __name__ == "__main__":

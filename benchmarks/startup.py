@@ -29,10 +29,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from interleaved import machine, table
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from kseg.cores import cores
 from kseg.files import write_json
 
 REPOSITORY = Path(__file__).parents[1]
@@ -206,12 +206,6 @@ def installs() -> dict[str, Closure]:
     return found
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Returns a table in Markdown: text to the left, all behind it to the right."""
-    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
 def time_table(seconds: Mapping[str, float]) -> str:
     """Words the times."""
     rows = [
@@ -256,8 +250,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one round")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    machine = f"{platform.platform()}, {cores()} cores, Python"
-    print(f"{machine} {platform.python_version()}\n")
+    print(f"{machine()}, Python {platform.python_version()}\n")
     peers = {name: [arguments.peers, "-c", code] for name, code in PEERS.items()}
     rounds = 1 if arguments.quick else arguments.rounds
     seconds, failed = measure({**kseg_ways(), **peers}, rounds)
@@ -290,7 +283,7 @@ def main() -> None:
         }
         found = {"seconds": seconds, "left_out": failed, "modules": modules}
         found |= {"wheels": built, "installs": sizes, "rounds": rounds}
-        write_json(arguments.json, {"machine": machine, **found})
+        write_json(arguments.json, {"machine": machine(), **found})
 
 
 if __name__ == "__main__":

@@ -49,6 +49,8 @@ VARIABLES = {
     "KSEG_HOME",
     "XLA_FLAGS",
 }
+# What stands in a command that cannot be run as it is, or ends at once.
+OPEN = "<|\\.\\.\\.|--help"
 # Values that a parser takes as they come: command and argument to what is known.
 KNOWN = {
     ("batch", "blend"): BLENDS,
@@ -124,7 +126,7 @@ def check_in_text(command: str) -> None:
         check(words, set())
         return
     check_options(words[1:])
-    if words[1] == "train" and len(words) > 2 and not re.search("<|\\.\\.\\.", command):
+    if words[1] == "train" and len(words) > 2 and not re.search(OPEN, command):
         check(shlex.split(shlex.join(words)), set())
 
 
@@ -145,6 +147,9 @@ def check_script(arguments: list[str]) -> None:
 def check_options(arguments: list[str]) -> None:
     """Checks that a subcommand is there, and has the options, spelt out."""
     name, *rest = arguments
+    if name.startswith("--"):  # of kseg itself
+        assert name in _parser()._option_string_actions, f"kseg has no option {name}"
+        return
     known = parsers()[name]._option_string_actions if name in parsers() else None
     assert known is not None, f"kseg has no command {name}"
     for word in rest:

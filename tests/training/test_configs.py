@@ -58,7 +58,6 @@ LOSSES = {
 QUICK = (
     "ade20k_pspnet_resnet50",
     "bsds_hed_paper",
-    "camvid_segnet_basic_paper",
     "camvid_segnet_paper",
     "cityscapes_ocrnet_w48",
     "demo",
@@ -67,7 +66,6 @@ QUICK = (
     "voc_deeplabv1_msc",
     "voc_deeplabv2_vgg16",
     "voc_deeplabv3_mobilenet_v2",
-    "voc_fcn32s_alexnet",
     "voc_fcn8s_at_once_vgg16",
     "voc_refinenet_resnet50",
 )

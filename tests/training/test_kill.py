@@ -8,7 +8,7 @@ BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "kill.py"
 
 
 def test_a_killed_run_ends_as_one_left_alone():
-    options = ("--kills", "3", "--epochs", "8", "--longest", "7")
+    options = ("--kills", "2", "--epochs", "6", "--longest", "4")
     done = subprocess.run(
         [sys.executable, BENCHMARK, *options], capture_output=True, text=True
     )
