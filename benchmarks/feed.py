@@ -25,7 +25,7 @@ from statistics import median
 
 import cv2
 import numpy as np
-from interleaved import machine, table, versions
+from interleaved import table, where
 
 from kseg.commands.arguments import add_data, read_options
 from kseg.data import (
@@ -75,9 +75,11 @@ def main() -> None:
         [name, f"{median(values):.0f}", f"{beside[name]:.2f}"]
         for name, values in rates.items()
     ]
-    print(f"{where()}\n\n{table(['feed', 'images/s', 'ratio'], rows)}")
+    packages = ("torch", "albumentations", "tensorflow", "keras")
+    machine = where(*packages, "opencv-python-headless")
+    print(f"{machine}\n\n{table(['feed', 'images/s', 'ratio'], rows)}")
     if arguments.output:
-        report = {"machine": where(), "images_per_second": rates, "ratios": beside}
+        report = {"machine": machine, "images_per_second": rates, "ratios": beside}
         write_json(arguments.output, report)
 
 
@@ -216,13 +218,6 @@ def ratios(rates: dict[str, list[float]]) -> dict[str, float]:
         )
         for name, values in rates.items()
     }
-
-
-def where() -> str:
-    """Returns what it ran on, and with which versions."""
-    packages = ("torch", "albumentations", "tensorflow", "keras")
-    told = versions(*packages, "opencv-python-headless")
-    return f"{machine()}; {', '.join(f'{name} {x}' for name, x in told.items())}."
 
 
 if __name__ == "__main__":

@@ -257,6 +257,12 @@ def footnotes(measured: Iterable[Measured], left_out: Mapping[str, str]) -> str:
     return "\n".join(lines)
 
 
+def where(*packages: str) -> str:
+    """Words the machine and the versions of packages and Python."""
+    told = (f"{name} {version}" for name, version in versions(*packages).items())
+    return f"{machine()}; {', '.join(told)}."
+
+
 def machine() -> str:
     """Words the machine: processor, cores of this process, memory, system."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30

@@ -21,7 +21,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from interleaved import machine, versions
+from interleaved import where
 from scale_laws.law import Law, Measured
 from scale_laws.measure import knows_memory, measure_memory, measure_time
 
@@ -46,7 +46,8 @@ def main() -> None:
     with quiet():
         from scale_laws.every import LAWS
     laws = [law for law in LAWS if _is_meant(law, arguments.only)]
-    print(f"{where()}\n\nWhat must be:\n")
+    machine = where("keras", "tensorflow", "numpy", "scipy", "scikit-image")
+    print(f"{machine}\n\nWhat must be:\n")
     print("\n".join(predictions(laws)))
     print("\nWhat was found:\n")
     print("| part | law | from | to | must | found | |\n|---|---|--:|--:|--:|--:|---|")
@@ -60,7 +61,7 @@ def main() -> None:
     found.sort(key=lambda measured: laws.index(measured.law))
     if arguments.json:
         figures = [measured.to_dict() for measured in found]
-        write_json(arguments.json, {"machine": where(), "laws": figures})
+        write_json(arguments.json, {"machine": machine, "laws": figures})
     if arguments.plots:
         from scale_laws.plots import write_plots
 
@@ -133,13 +134,6 @@ def in_words(value: float, unit: str) -> str:
     if unit == "seconds":
         return f"{value:.2f} s" if value >= 1 else f"{1e3 * value:.3g} ms"
     return f"{value:.0f} {_UNITS[unit]}"
-
-
-def where() -> str:
-    """Returns what it ran on, and with which versions."""
-    packages = ("keras", "tensorflow", "numpy", "scipy", "scikit-image")
-    told = [f"{name} {version}" for name, version in versions(*packages).items()]
-    return f"{machine()}; {', '.join(told)}."
 
 
 if __name__ == "__main__":

@@ -96,9 +96,7 @@ def _batches(size: int, folder: Path) -> Work:
     return lambda: examples.batch(next(steps))
 
 
-def _law(name, over, sizes, prepare, must, why) -> Law:
-    return Law("data", name, over, sizes, prepare, must, why)
-
+_law = functools.partial(Law, "data")
 
 LAWS = [
     _law(

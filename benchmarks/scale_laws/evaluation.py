@@ -1,5 +1,6 @@
 """How metrics grow."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -7,11 +8,11 @@ import numpy as np
 from kseg import metrics
 from kseg.labels import Labels
 from kseg.metrics.resampling import ImageScores
-from scale_laws.law import Law, Work
+from scale_laws.law import Law, Work, squares
 from scale_laws.scenes import label_map, maps
 
 CLASSES = 21
-_PIXELS = [side**2 for side in (128, 256, 512, 1024, 2048)]
+_PIXELS = squares(128, 256, 512, 1024, 2048)
 _CLASSES = [2, 4, 8, 16, 32, 64, 128, 256]
 _SIDE = 512
 _IMAGES = [16, 64, 256, 1024, 4096]
@@ -21,7 +22,7 @@ def _over_pixels(score):
     """Prepares a score of two maps of as many pixels."""
 
     def prepare(pixels: int, folder: Path) -> Work:
-        pair = maps(round(pixels**0.5), CLASSES)
+        pair = maps(math.isqrt(pixels), CLASSES)
         return lambda: score(*pair, CLASSES)
 
     return prepare
@@ -39,14 +40,14 @@ def _over_classes(score, side: int = _SIDE):
 
 def _not_predicted(pixels: int, folder: Path) -> Work:
     """Prepares a map without a class of the labels: nothing ends in a near row."""
-    labels = label_map(round(pixels**0.5), CLASSES - 3)
-    predictions = label_map(round(pixels**0.5), 3, 1) + np.uint8(CLASSES - 3)
+    labels = label_map(math.isqrt(pixels), CLASSES - 3)
+    predictions = label_map(math.isqrt(pixels), 3, 1) + np.uint8(CLASSES - 3)
     return lambda: metrics.boundary_f1(labels, predictions, CLASSES)
 
 
 def _warping(pixels: int, folder: Path) -> Work:
     """Prepares a cell that grows over the image."""
-    side = round(pixels**0.5)
+    side = math.isqrt(pixels)
     truth, prediction = np.zeros((2, side, side), bool)
     truth[side // 8 : side // 4, side // 8 : -side // 8] = True
     prediction[side // 8 : -side // 8, side // 8 : -side // 8] = True
@@ -123,7 +124,7 @@ LAWS = [
         "metrics",
         "boundary F1, no class of the labels predicted",
         "pixels",
-        [side**2 for side in (512, 1024, 2048, 4096)],
+        squares(512, 1024, 2048, 4096),
         _not_predicted,
         {"seconds": 1},
         "a tree takes what no near row holds",
@@ -169,7 +170,7 @@ LAWS = [
         "metrics",
         "warping error of a cell that grows",
         "pixels",
-        [side**2 for side in (64, 128, 256, 512, 1024)],
+        squares(64, 128, 256, 512, 1024),
         _warping,
         {"seconds": 1, "megabytes": 1},
         "pixels are looked at again beside those that flip",

@@ -88,6 +88,15 @@ class Measured:
         }
 
 
+def squares(*sides: int) -> list[int]:
+    """Returns the pixels of squares, as sizes of a law.
+
+    Args:
+        sides: Their heights and widths.
+    """
+    return [side**2 for side in sides]
+
+
 def exponent(sizes: Sequence[int], values: Sequence[float]) -> float:
     """Fits the exponent of a power law by least squares of logarithms.
 

@@ -8,11 +8,11 @@ import numpy as np
 import tensorflow as tf
 
 from kseg import losses
-from scale_laws.law import Law, Work
+from scale_laws.law import Law, Work, squares
 from scale_laws.scenes import label_map
 
 CLASSES = 19
-_PIXELS = [side**2 for side in (32, 64, 128, 256, 512)]
+_PIXELS = squares(32, 64, 128, 256, 512)
 _CLASSES = [2, 4, 8, 16, 32, 64, 128]
 _SIDE = 128
 
@@ -82,7 +82,7 @@ def _laws(name: str, must: dict[str, float], why: str) -> list[Law]:
     """Returns the laws of a loss."""
 
     def over_pixels(pixels: int, folder: Path) -> Work:
-        return _work(name, round(pixels**0.5), CLASSES)
+        return _work(name(pixels), CLASSES)
 
     def over_classes(classes: int, folder: Path) -> Work:
         return _work(name, _SIDE, classes)

@@ -1,5 +1,7 @@
 """How CRF, graph cut, superpixels and weights of pixels grow."""
 
+import functools
+import math
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +10,7 @@ from kseg.data import weight_map
 from kseg.graph_cut import alpha_expansion, contrast_weights, grid_edges
 from kseg.inference import dense_crf
 from kseg.weak.scribblesup import propagate
-from scale_laws.law import Law, Work
+from scale_laws.law import Law, Work, squares
 from scale_laws.scenes import cells, label_map, photograph, probabilities
 
 CLASSES = 21
@@ -25,7 +27,7 @@ def _weights(side: int, count: int) -> Work:
 
 
 def _graph_cut(pixels: int, folder: Path) -> Work:
-    side = round(pixels**0.5)
+    side = math.isqrt(pixels)
     edges = grid_edges(side, side)
     weights = contrast_weights(photograph(side), edges)
     unary = -np.log(probabilities(side, 4).reshape(-1, 4) + 1e-6)
@@ -33,27 +35,21 @@ def _graph_cut(pixels: int, folder: Path) -> Work:
 
 
 def _scribbles(pixels: int, folder: Path) -> Work:
-    side = round(pixels**0.5)
+    side = math.isqrt(pixels)
     rng = np.random.default_rng(0)
     drawn = rng.random((side, side)) < 0.03
     scribbles = np.where(drawn, label_map(side, 8), 255)
     return lambda: propagate(photograph(side), scribbles)
 
 
-def _law(name, over, sizes, prepare, must, why) -> Law:
-    return Law("post-processing", name, over, sizes, prepare, must, why)
-
-
-def _pixels(*sides: int) -> list[int]:
-    return [side**2 for side in sides]
-
+_law = functools.partial(Law, "post-processing")
 
 LAWS = [
     _law(
         "dense CRF",
         "pixels",
-        _pixels(32, 64, 128, 256, 512),
-        lambda pixels, folder: _crf(round(pixels**0.5), CLASSES),
+        squares(32, 64, 128, 256, 512),
+        lambda pixels, folder: _crf(math.isqrt(pixels), CLASSES),
         {"seconds": 1, "megabytes": 1},
         "the lattice has a few vertices a pixel",
     ),
@@ -68,8 +64,8 @@ LAWS = [
     _law(
         "U-Net's weight map",
         "pixels",
-        _pixels(64, 128, 256, 512, 1024),
-        lambda pixels, folder: _weights(round(pixels**0.5), pixels // 400),
+        squares(64, 128, 256, 512, 1024),
+        lambda pixels, folder: _weights(math.isqrt(pixels), pixels // 400),
         {"seconds": 1, "megabytes": 1},
         "a box a cell, and cells of one size",
     ),
@@ -84,7 +80,7 @@ LAWS = [
     _law(
         "graph cut",
         "pixels",
-        _pixels(16, 32, 64, 128, 256),
+        squares(16, 32, 64, 128, 256),
         _graph_cut,
         {"seconds": 1.25, "megabytes": 1},
         "maximum flow, which has no linear bound",
@@ -92,7 +88,7 @@ LAWS = [
     _law(
         "scribbles spread over superpixels",
         "pixels",
-        _pixels(64, 128, 256, 512),
+        squares(64, 128, 256, 512),
         _scribbles,
         {"seconds": 1.25, "megabytes": 1},
         "superpixels, n log n, and maximum flow over them",

@@ -1,6 +1,7 @@
 """How prediction grows."""
 
 import functools
+import math
 from pathlib import Path
 
 import keras
@@ -8,7 +9,7 @@ from large_image import write_image
 
 import kseg
 from kseg.inference import predict_file
-from scale_laws.law import Law, Work
+from scale_laws.law import Law, Work, squares
 from scale_laws.scenes import photograph
 
 CLASSES = 21
@@ -31,20 +32,20 @@ def network(classes: int, side: int | None = None) -> keras.Model:
 
 
 def _tiled(pixels: int, folder: Path) -> Work:
-    image = photograph(round(pixels**0.5))
+    image = photograph(math.isqrt(pixels))
     return lambda: kseg.predict(network(CLASSES), image, (256, 256), overlap=64)
 
 
 def _file(pixels: int, folder: Path) -> Work:
     path, output = folder / "image.tif", folder / "ids.tif"
-    write_image(path, round(pixels**0.5))
+    write_image(path(pixels))
     return lambda: predict_file(
         network(CLASSES), path, output, tile=(512, 512), overlap=64, block=1024
     )
 
 
 def _whole(pixels: int, folder: Path) -> Work:
-    image = photograph(round(pixels**0.5))
+    image = photograph(math.isqrt(pixels))
     return lambda: kseg.predict(network(CLASSES), image)
 
 
@@ -58,40 +59,34 @@ def _fixed_size(classes: int, folder: Path) -> Work:
     return lambda: kseg.predict(network(classes, 64), image)
 
 
-def _pixels(*sides: int) -> list[int]:
-    return [side**2 for side in sides]
-
+_law = functools.partial(Law, "prediction")
 
 LAWS = [
-    Law(
-        "prediction",
+    _law(
         "image in memory, by tiles",
         "pixels",
-        _pixels(256, 512, 1024, 1536, 2048),
+        squares(256, 512, 1024, 1536, 2048),
         _tiled,
         {"seconds": 1, "megabytes": 0.25},
         "a block of tiles at a time, and the class map, a byte a pixel",
     ),
-    Law(
-        "prediction",
+    _law(
         "from file to file",
         "pixels",
-        _pixels(256, 512, 1024, 2048),
+        squares(256, 512, 1024, 2048),
         _file,
         {"seconds": 1, "megabytes": 0.5},
         "a row of blocks: the width",
     ),
-    Law(
-        "prediction",
+    _law(
         "whole image at once",
         "pixels",
-        _pixels(128, 256, 512, 1024),
+        squares(128, 256, 512, 1024),
         _whole,
         {"seconds": 1, "megabytes": 1},
         "the logits of all pixels",
     ),
-    Law(
-        "prediction",
+    _law(
         "whole image at once",
         "classes",
         _CLASSES,
@@ -99,8 +94,7 @@ LAWS = [
         {"seconds": 1, "megabytes": 1},
         "the logits of all classes",
     ),
-    Law(
-        "prediction",
+    _law(
         "network of a fixed size, on a larger image",
         "classes",
         _CLASSES[:-1],

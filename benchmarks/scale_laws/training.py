@@ -7,7 +7,7 @@ import numpy as np
 
 import kseg
 from kseg.losses import CrossEntropy
-from scale_laws.law import Law, Work
+from scale_laws.law import Law, Work, squares
 from scale_laws.scenes import label_map, photograph
 
 CLASSES = 8
@@ -41,8 +41,8 @@ LAWS = [
         "training",
         "a step",
         "pixels",
-        [side**2 for side in (32, 64, 128, 256, 512)],
-        lambda pixels, folder: _step(1, round(pixels**0.5)),
+        squares(32, 64, 128, 256, 512),
+        lambda pixels, folder: _step(1(pixels)),
         {"seconds": 1, "megabytes": 1},
         "activations of all pixels",
     ),

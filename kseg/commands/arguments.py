@@ -1,6 +1,7 @@
 """Arguments that several subcommands take, and what they say."""
 
 import argparse
+from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -33,6 +34,23 @@ def read_size(arguments, path: Path) -> tuple[int, int]:
     if size is None:
         raise ValueError(f"Nothing says the size of {path}. Give --size HEIGHT WIDTH.")
     return tuple(size)
+
+
+def check_unused(arguments, names: Iterable[str], rule: str) -> None:
+    """Raises if an option is given where it is of no use.
+
+    Args:
+        arguments: Of the command line.
+        names: The options; `None`, `False` or an empty list is one that is not given.
+        rule: What the message says of the option.
+
+    Raises:
+        ValueError: If so.
+    """
+    for name in names:
+        value = getattr(arguments, name)
+        if value is not None and value is not False and value != []:
+            raise ValueError(f"--{name.replace('_', '-')} {rule}")
 
 
 def add_beam(command: argparse.ArgumentParser, text: str = "") -> None:

@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from kseg.commands.arguments import check_unused, open_data, read_options
+
 # What is of no use with it, and what only with it.
 _WITHOUT = ("dossier", "formats", "result", "max_drop", "images")
 _ONLY_WITH = ("cures", "calibration_images", "fine_tune")
@@ -54,7 +56,6 @@ def diagnose_export(arguments, path: Path, model, labels, size, directory: Path)
     Raises:
         ValueError: If the model cannot be fine-tuned.
     """
-    from kseg.commands.arguments import open_data
     from kseg.data import fitted
     from kseg.export import CALIBRATION_IMAGES, cures
     from kseg.export.diagnosis import diagnosis_table
@@ -107,13 +108,10 @@ def check_diagnosis(arguments) -> None:
     from kseg.export.cures import ALL_CURES
     from kseg.registry import unknown
 
-    for name in _WITHOUT if arguments.diagnose else _ONLY_WITH:
-        if getattr(arguments, name):
-            option = name.replace("_", "-")
-            rule = "has no use with" if arguments.diagnose else "needs"
-            raise ValueError(f"--{option} {rule} --diagnose.")
     if not arguments.diagnose:
+        check_unused(arguments, _ONLY_WITH, "needs --diagnose.")
         return
+    check_unused(arguments, _WITHOUT, "has no use with --diagnose.")
     if not arguments.data:
         raise ValueError(
             "--diagnose needs --data: its training images set the ranges, and those of "
@@ -133,7 +131,6 @@ def _fine_tune(arguments, path: Path, directory: Path, info: dict):
     """Trains a model on with fake quantisation, as it was trained but slower."""
     import json
 
-    from kseg.commands.arguments import read_options
     from kseg.files import write_json
     from kseg.training.experiment import Experiment
     from kseg.training.fit import fit

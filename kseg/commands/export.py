@@ -8,6 +8,7 @@ from kseg.commands.arguments import (
     add_limits,
     add_model,
     add_size,
+    check_unused,
     open_data,
     open_model,
     read_limits,
@@ -113,10 +114,8 @@ def _formats(arguments) -> tuple[str, ...]:
             "int8 needs --data, whose training images set the ranges for calibration."
         )
     if not arguments.dossier:
-        for option in ("max_drop", "images"):
-            if getattr(arguments, option) not in (None, []):
-                option = option.replace("_", "-")
-                raise ValueError(f"--{option} is about a dossier. Give --dossier, too.")
+        rule = "is about a dossier. Give --dossier, too."
+        check_unused(arguments, ("max_drop", "images"), rule)
         return tuple(formats)
     if not arguments.data or not set(formats) & set(PRECISIONS):
         raise ValueError(
@@ -132,6 +131,7 @@ def _dossier(arguments, model, name, directory, source, files, limits) -> int:
     """Writes the dossier; returns 1 where a file is lower than the limits."""
     from kseg.dossier import table_of, write_dossier
 
+    shown = {} if arguments.images is None else {"images": arguments.images}
     result = write_dossier(
         directory,
         name,
@@ -140,7 +140,7 @@ def _dossier(arguments, model, name, directory, source, files, limits) -> int:
         source,
         f"{arguments.data}, val",
         limits,
-        6 if arguments.images is None else arguments.images,
+        **shown,
     )
     print(table_of(result))
     print(f"page: {directory / 'dossier.html'}")

@@ -84,13 +84,12 @@ def export_litert(
             `verify` measures it.
     """
     path = Path(path)
-    image_shape(model)
+    shape = (*input_size, image_shape(model)[-1])
     if labels is None:
         labels = Labels.numbered(max(model.outputs[0].shape[-1], 2))
     _check_arguments(model, path, input_size, precision, output, labels)
     model = in_float32(model)
     if precision == "int8":
-        shape = (*input_size, model.inputs[0].shape[-1])
         images = checked_images(calibration, shape)
         corrected = correct_biases(model, spread(images))
         content = quantise(calibrate(corrected, input_size, images, output))
