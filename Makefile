@@ -25,7 +25,7 @@ test-jax: $(JAX_VENV)/installed
 	KERAS_BACKEND=jax $(JAX_VENV)/bin/python -m pytest -m "not slow" \
 		tests/without_tensorflow tests/data/test_feed.py tests/data/test_augment_layer.py \
 		tests/layers/test_mean_field.py tests/training/test_compiled_steps.py \
-		tests/training/test_recompute.py
+		tests/training/test_recompute.py tests/test_taps.py
 
 # Converted networks beside the originals in PyTorch, the dense CRF beside pydensecrf.
 test-peers: $(VENV)/peers

@@ -33,6 +33,7 @@ def start_kseg(network: dict, size, batch: int, bf16: bool, xla: bool = False):
 
     from kseg.data import Examples
     from kseg.labels import Labels
+    from kseg.taps import sums_of_taps
     from kseg.training.devices import all_devices
     from kseg.training.experiment import Experiment
     from kseg.training.feeds import Feeds
@@ -71,7 +72,7 @@ def start_kseg(network: dict, size, batch: int, bf16: bool, xla: bool = False):
 
     def run(count: int) -> list[float]:
         clock = Clock()
-        with all_devices():
+        with all_devices(), sums_of_taps(trained):
             trained.fit(
                 (same for _ in itertools.count()),
                 steps_per_epoch=1 + count,

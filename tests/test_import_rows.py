@@ -35,6 +35,7 @@ ROWS = [
         "metrics",
         "optimizers",
         "raster",
+        "taps",
     },
     {"lite", "networks"},
     {"data", "export", "inference", "weak"},
@@ -74,6 +75,7 @@ PACKAGES = {
     "raster": {"PIL", "numpy"},
     "registry": {"keras"},
     "state_dict": {"numpy"},
+    "taps": {"keras"},
     "web_page": set(),
 }
 TENSORFLOW = {"ai_edge_litert", "tensorflow", "tensorflow_datasets"}
@@ -83,6 +85,7 @@ CALLS_BACKEND = {
     "kseg.layers.convolution",
     "kseg.layers.enlarged",
     "kseg.layers.resize",
+    "kseg.taps",
 }
 # What runs LiteRT files, and imports its runtime inside a function.
 RUNS_LITERT = {"kseg.lite.litert_model"}

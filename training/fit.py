@@ -12,6 +12,7 @@ from kseg.data.tf_calls import original_errors
 from kseg.export.quantisation_aware import fake_quantised
 from kseg.files import write_json
 from kseg.labels import Labels
+from kseg.taps import sums_of_taps
 from kseg.training import parts
 from kseg.training.average import ValidateAverage
 from kseg.training.callbacks import ClassScores
@@ -166,7 +167,7 @@ def train_epochs(
     """
     done, begun = state["epochs"], state["step"]
     first = done * steps + begun
-    with all_devices(), original_errors():
+    with all_devices(), sums_of_taps(trained), original_errors():
         trained.fit(
             feeds.training(first, heads),
             validation_data=feeds.validation(heads),

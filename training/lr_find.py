@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from kseg.data.tf_calls import original_errors
+from kseg.taps import sums_of_taps
 from kseg.training.devices import all_devices
 from kseg.training.fit import ready
 from kseg.training.optimizer import constant
@@ -47,7 +48,7 @@ def find_rates(
     experiment = dataclasses.replace(experiment, optimizer=optimizer)
     feeds, trained, heads = ready(experiment, steps)
     rise = _Rise(np.geomspace(first, last, steps))
-    with all_devices(), original_errors():
+    with all_devices(), sums_of_taps(trained), original_errors():
         # An epoch of a batch: the logged loss is that of the batch.
         trained.fit(
             feeds.training(0, heads), epochs=steps, steps_per_epoch=1, verbose=0,

@@ -13,6 +13,7 @@ import keras
 from kseg.data import Examples
 from kseg.data.label_tools.views import Part
 from kseg.data.tf_calls import original_errors
+from kseg.taps import sums_of_taps
 from kseg.training.devices import all_devices
 from kseg.training.feeds import Feeds
 from kseg.training.fit import ready
@@ -53,7 +54,7 @@ def overfit(
     prefix = "logits_" if heads else ""
     stop = _StopAt(f"{prefix}mean_iou", target)
     size = feeds.train_examples.batch_size
-    with all_devices(), original_errors():
+    with all_devices(), sums_of_taps(trained), original_errors():
         history = trained.fit(x, y, size, passes, 0, [stop], shuffle=True).history
         predicted = trained.evaluate(x, y, size, verbose=0, return_dict=True)
     feeds.clear()

@@ -9,6 +9,7 @@ import keras
 
 from kseg.data import CachedSource
 from kseg.data.tf_calls import original_errors
+from kseg.taps import sums_of_taps
 from kseg.training.devices import all_devices
 from kseg.training.fit import ready
 
@@ -40,7 +41,7 @@ def throughput(experiment, seconds: float = 10.0) -> dict[str, float]:
         batches = _batches(feeds.training(0, heads))
         batch = _warm_up(batches, seconds / 4)
         feed = size * _pace(batches, seconds)
-    with all_devices():
+    with all_devices(), sums_of_taps(trained):
         model = size / _step(trained, batch, seconds)
     feeds.clear()
     return {"read": read, "kept": kept, "feed": feed, "model": model}

@@ -15,6 +15,7 @@ from kseg.lite.one_image import (
     resize_channels,
 )
 from kseg.raster import check_image
+from kseg.taps import sums_of_taps
 
 
 def predict_logits(model: keras.Model, image: np.ndarray) -> np.ndarray:
@@ -160,8 +161,10 @@ def _own_logits(model: keras.Model, images: np.ndarray) -> np.ndarray:
 
 def _run_model(model: keras.Model, images: np.ndarray) -> np.ndarray:
     """Returns the logits that a network gives for images of a size it takes."""
-    trace_once(model, images.dtype)
-    return finite(np.asarray(model.predict_on_batch(images), "float32"))
+    with sums_of_taps(model):
+        trace_once(model, images.dtype)
+        logits = model.predict_on_batch(images)
+    return finite(np.asarray(logits, "float32"))
 
 
 def check_model(model) -> None:
