@@ -8,10 +8,14 @@ import functools
 from collections.abc import Mapping
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from kseg.labels import Color, Labels
 from kseg.raster import open_picture
+
+# What no value is translated to.
+_NONE = np.iinfo(np.int32).min
 
 
 def read_mask(
@@ -95,20 +99,37 @@ def translate(ids: np.ndarray, values: Mapping[int, int], where: object) -> np.n
     Raises:
         ValueError: If the array holds a value that `values` does not name.
     """
-    small = ids.dtype in (np.uint8, np.uint16) or 0 <= ids.min() <= ids.max() < 65536
+    if ids.dtype == np.uint8:
+        return _translate_bytes(ids, values, where)
+    small = ids.dtype == np.uint16 or 0 <= ids.min() <= ids.max() < 65536
     found = np.flatnonzero(np.bincount(ids.ravel())) if small else np.unique(ids)
-    unknown = [int(value) for value in found if int(value) not in values]
-    if unknown:
-        raise ValueError(
-            f"`values` must name every value of a mask. Received: {where}, with "
-            f"{unknown[:8]} beside {dict(values)}."
-        )
+    _check_named(found, values, where)
     new = np.array([values[int(value)] for value in found], np.int32)
     if not small:
         return new[np.searchsorted(found, ids)]
     table = np.zeros(found[-1] + 1, np.int32)
     table[found] = new
     return table[ids]
+
+
+def _translate_bytes(ids, values, where) -> np.ndarray:
+    """Translates by a table of all bytes, without counting which there are."""
+    table = np.array([values.get(value, _NONE) for value in range(256)], np.int32)
+    # OpenCV takes at most four channels, and numbers that lie in a row.
+    new = cv2.LUT(ids.reshape(-1, 1), table).reshape(ids.shape)
+    if (new == _NONE).any():
+        _check_named(np.unique(ids), values, where)
+    return new
+
+
+def _check_named(found: np.ndarray, values: Mapping[int, int], where: object) -> None:
+    """Raises if a mask holds a value that `values` does not name."""
+    unknown = [int(value) for value in found if int(value) not in values]
+    if unknown:
+        raise ValueError(
+            f"`values` must name every value of a mask. Received: {where}, with "
+            f"{unknown[:8]} beside {dict(values)}."
+        )
 
 
 def _ids_of_colors(rgb, path, color_map) -> np.ndarray:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kseg.data.images import read_mask
+from kseg.data.images import read_mask, translate
 from kseg.labels import Labels
 from kseg.raster import read_image, write_mask
 
@@ -181,6 +181,23 @@ def test_values_translate_also_where_they_overlap(tmp_path):
     read = read_mask(path, THREE, values={0: 255, 1: 0, 2: 1, 3: 2})
     assert read.dtype == np.uint8
     np.testing.assert_array_equal(read, [[0, 1, 2, 2], [1, 255, 0, 2]])
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int32, np.int64])
+@pytest.mark.parametrize("shape", [(40,), (6, 7), (9, 30, 20)])
+def test_values_translate_arrays_of_any_type_and_shape(dtype, shape):
+    ids = np.random.default_rng(0).integers(0, 4, shape)[..., ::2].astype(dtype)
+    values = {0: 300, 1: 0, 2: 1, 3: 2, 999: 7}
+    found = translate(ids, values, "a mask")
+    assert found.dtype == np.int32
+    np.testing.assert_array_equal(found, np.array([300, 0, 1, 2])[ids.astype(int)])
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64])
+def test_translated_values_must_be_named(dtype):
+    ids = np.array([[0, 5], [3, 3]], dtype)
+    message = error(translate, ids, {0: 1, 4: 2}, "a mask")
+    assert "a mask, with [3, 5] beside {0: 1, 4: 2}" in message
 
 
 def test_values_must_name_every_value(tmp_path):

@@ -98,14 +98,13 @@ class PhotometricDistortion:
         turn = rng.uniform(-self.hue, self.hue) if chosen[3] else 0.0
         contrast_first = rng.random() < 0.5
         levels = np.clip(_LEVELS + shift, 0, 255)
-        if contrast_first:
-            levels = levels * contrast
-        image = cv2.LUT(example.image, _table(levels))
-        if chosen[2] or chosen[3]:
+        in_hsv = chosen[2] or chosen[3]
+        if contrast_first or not in_hsv:
+            levels, contrast = levels * contrast, 1.0
+        image = _look_up(example.image, levels)
+        if in_hsv:
             image = _saturate_and_turn(image, saturation, turn)
-        if not contrast_first:
-            image = cv2.LUT(image, _table(_LEVELS * contrast))
-        return example._replace(image=image)
+        return example._replace(image=_look_up(image, _LEVELS * contrast))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -202,6 +201,12 @@ def _saturate_and_turn(image: np.ndarray, saturation: float, degrees: float):
     ).astype(np.uint8)
     hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)
     return cv2.cvtColor(cv2.LUT(hsv, tables[np.newaxis]), cv2.COLOR_HSV2RGB)
+
+
+def _look_up(image: np.ndarray, levels: np.ndarray) -> np.ndarray:
+    """Returns an image of other levels, itself where all of them stay."""
+    table = _table(levels)
+    return image if np.array_equal(table, _LEVELS) else cv2.LUT(image, table)
 
 
 def _table(levels: np.ndarray) -> np.ndarray:
