@@ -24,8 +24,8 @@ _MOST = 2 / 3
 def sums_of_taps(model: keras.Model) -> Iterator[None]:
     """Has a model compute convolutions as sums over their taps, where that is quicker.
 
-    On processors these are dilated convolutions whose taps lie a third of the map and
-    more from each other, and on JAX those of one tap and depthwise ones too; on maps of
+    On processors these are dilated convolutions whose taps lie over a quarter of the
+    map from each other, and on JAX those of one tap and depthwise ones too; on maps of
     a known size. Results differ in the order of additions alone. What is traced inside
     stays so; the layers are afterwards what they were, so that an export has
     convolutions.

@@ -15,7 +15,8 @@ from kseg.taps import sums_of_taps
 ON_JAX = keras.backend.backend() == "jax"
 KERNELS = [1, 2, 3, (4, 1)]
 STRIDES_AND_RATES = [(1, 1), (2, 1), (3, 1), (1, 2), (1, (3, 5)), (1, 12)]
-SIZES = [(13, 18), (25, 8)]
+# What a tap meets is the same on JAX, which takes long to compile it.
+SIZES = [(13, 18)] if ON_JAX else [(13, 18), (25, 8)]
 
 
 def random(*shape):
@@ -90,7 +91,7 @@ def test_a_sum_over_taps_is_the_convolution(monkeypatch, kind, padding, kernel):
         for one, other in zip(found, expected, strict=True):
             np.testing.assert_allclose(one, other, rtol=1e-4, atol=2e-5)
         tried += 1
-    assert tried >= 8
+    assert tried >= 5 * len(SIZES)
 
 
 def operators(model, images):

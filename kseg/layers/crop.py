@@ -50,6 +50,9 @@ class CropLike(keras.layers.Layer):
         Returns:
             Tensor `(batch, new_height, new_width, channels)`.
         """
+        same = None not in x.shape[1:3] and x.shape[1:3] == reference.shape[1:3]
+        if same and self.anchor in ("start", "centre", 0):
+            return x  # a slice, and its gradient, would copy it
         have, want = keras.ops.shape(x), keras.ops.shape(reference)
         if self.anchor == "centre":
             top, left = (have[1] - want[1]) // 2, (have[2] - want[2]) // 2
