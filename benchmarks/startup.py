@@ -15,7 +15,6 @@ environment has them: where one is not here, it is named, and there is no sum.
 import argparse
 import importlib.metadata
 import os
-import platform
 import re
 import shutil
 import statistics
@@ -29,7 +28,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from interleaved import machine, table
+from interleaved import table, where
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -250,7 +249,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one round")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    print(f"{machine()}, Python {platform.python_version()}\n")
+    machine = where()
+    print(f"{machine}\n")
     peers = {name: [arguments.peers, "-c", code] for name, code in PEERS.items()}
     rounds = 1 if arguments.quick else arguments.rounds
     seconds, failed = measure({**kseg_ways(), **peers}, rounds)
@@ -283,7 +283,7 @@ def main() -> None:
         }
         found = {"seconds": seconds, "left_out": failed, "modules": modules}
         found |= {"wheels": built, "installs": sizes, "rounds": rounds}
-        write_json(arguments.json, {"machine": machine(), **found})
+        write_json(arguments.json, {"machine": machine, **found})
 
 
 if __name__ == "__main__":

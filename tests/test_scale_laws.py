@@ -39,6 +39,19 @@ def test_exponents_are_those_of_the_upper_half(law):
     assert law.exponent(sizes[:3], [1, 100, 10_000]) == pytest.approx(2)
 
 
+def test_every_law_can_be_measured(law, tmp_path):
+    from scale_laws.every import LAWS
+
+    assert len(LAWS) > 40
+    for number, each in enumerate(LAWS):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        try:
+            each.prepare(each.sizes[0], folder)()
+        except Exception as error:
+            raise AssertionError(f"{each.part}, {each.title}: {error!r}") from error
+
+
 @pytest.mark.parametrize(("must", "too_fast"), [(1, True), (1.5, False), (2, False)])
 def test_what_grows_faster_than_it_must_is_flagged(law, must, too_fast):
     from scale_laws.measure import measure_time

@@ -1,6 +1,7 @@
 """How losses and their gradients grow."""
 
 import functools
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -82,7 +83,7 @@ def _laws(name: str, must: dict[str, float], why: str) -> list[Law]:
     """Returns the laws of a loss."""
 
     def over_pixels(pixels: int, folder: Path) -> Work:
-        return _work(name(pixels), CLASSES)
+        return _work(name, math.isqrt(pixels), CLASSES)
 
     def over_classes(classes: int, folder: Path) -> Work:
         return _work(name, _SIDE, classes)

@@ -38,7 +38,7 @@ def _tiled(pixels: int, folder: Path) -> Work:
 
 def _file(pixels: int, folder: Path) -> Work:
     path, output = folder / "image.tif", folder / "ids.tif"
-    write_image(path(pixels))
+    write_image(path, math.isqrt(pixels))
     return lambda: predict_file(
         network(CLASSES), path, output, tile=(512, 512), overlap=64, block=1024
     )

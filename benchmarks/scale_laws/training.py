@@ -1,6 +1,7 @@
 """How a step of training grows."""
 
 import functools
+import math
 
 import keras
 import numpy as np
@@ -42,7 +43,7 @@ LAWS = [
         "a step",
         "pixels",
         squares(32, 64, 128, 256, 512),
-        lambda pixels, folder: _step(1(pixels)),
+        lambda pixels, folder: _step(1, math.isqrt(pixels)),
         {"seconds": 1, "megabytes": 1},
         "activations of all pixels",
     ),
